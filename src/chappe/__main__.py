@@ -1,0 +1,5 @@
+"""`python -m chappe` is the `chappe` command."""
+
+from chappe.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Answers grounded in official sources, with every citation checked."""

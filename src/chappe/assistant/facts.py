@@ -1,0 +1,245 @@
+"""Figures of a text: numbers with their unit, dates, times, identifiers, in canonical form.
+
+Years of duration become months (« 1 an » equals « 12 mois »); « 1 000 », « 1.000 » and « 1000 »
+are equal, and so are « six mois » and « 6 mois », « 1er janvier 2026 » and « 01/01/2026 ».
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from chappe.assistant.matching import plain_typography
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One figure of a text.
+
+    kind: "number", "date", "time" or "identifier". `value` is canonical within the kind; for a
+    date it is (year, month, day) with None where not written. `unit` is canonical ("month", "day",
+    "euro", "percent", ...) or None. `bound` is "least", "most", "before", "after" or None, from
+    the words just before. The span is half-open, in code points of the text.
+    """
+
+    kind: str
+    value: Decimal | str | tuple[int | None, int | None, int | None]
+    unit: str | None
+    bound: str | None
+    start: int
+    end: int
+
+    def is_in(self, facts: Iterable["Fact"]) -> bool:
+        """Whether one of `facts` says this figure."""
+        return any(self.matches(other) for other in facts)
+
+    def matches(self, other: "Fact") -> bool:
+        """Whether `other`, read in a source, says this figure (it may be more precise)."""
+        if self.bound is not None and other.bound is not None and self.bound != other.bound:
+            return False
+        if self.kind == "date" and other.kind == "date":
+            pairs = zip(self.value, other.value, strict=True)  # type: ignore[arg-type]
+            return all(mine is None or mine == theirs for mine, theirs in pairs)
+        if self.kind == "number" and other.kind == "date" and self.unit is None:
+            return isinstance(other.value, tuple) and self.value == other.value[0]
+        if self.kind != other.kind or self.value != other.value:
+            return False
+        return self.unit is None or self.unit == other.unit
+
+
+_WORDS = (
+    "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize "
+    "dix-sept dix-huit dix-neuf vingt"
+).split()
+_NUMBER_WORDS: dict[str, int] = {word: value for value, word in enumerate(_WORDS)}
+_NUMBER_WORDS["une"] = 1
+for _tens, _start in {"vingt": 20, "trente": 30, "quarante": 40, "cinquante": 50,
+                      "soixante": 60}.items():
+    _NUMBER_WORDS[_tens] = _start
+    _NUMBER_WORDS[f"{_tens} et un"] = _NUMBER_WORDS[f"{_tens}-et-un"] = _start + 1
+    for _unit in range(2, 20 if _start == 60 else 10):
+        _NUMBER_WORDS[f"{_tens}-{_WORDS[_unit]}"] = _start + _unit
+_NUMBER_WORDS |= {"soixante et onze": 71, "quatre-vingts": 80, "cent": 100, "cents": 100,
+                  "mille": 1000, "deux cents": 200, "trois cents": 300, "cinq cents": 500}
+for _unit in range(1, 20):
+    _NUMBER_WORDS[f"quatre-vingt-{_WORDS[_unit]}"] = 80 + _unit
+_ENGLISH = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+).split()
+_NUMBER_WORDS |= {word: value for value, word in enumerate(_ENGLISH, 1)}
+_AMBIGUOUS_ALONE = frozenset({"un", "une", "one", "neuf", "cent", "cents", "mille", "zéro"})
+
+_MONTHS: dict[str, int] = {}
+for _names in (
+    "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
+    "january february march april may june july august september october november december",
+):
+    _MONTHS |= {name: number for number, name in enumerate(_names.split(), 1)}
+_MONTH = "(?:" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + ")"
+
+_UNITS: dict[str, tuple[str, int]] = {}
+for _unit_name, _factor, _forms in (
+    ("month", 12, "an ans année années year years"),
+    ("month", 1, "mois month months"),
+    ("day", 1, "jour jours day days"),
+    ("week", 1, "semaine semaines week weeks"),
+    ("hour", 1, "heure heures hour hours"),
+    ("minute", 1, "minute minutes"),
+    ("euro", 1, "€ euro euros eur"),
+    ("percent", 1, "%"),
+    ("kilometre", 1, "km kilomètre kilomètres"),
+    ("metre", 1, "m mètre mètres"),
+    ("square metre", 1, "m²"),
+    ("kilogram", 1, "kg"),
+    ("centimetre", 1, "cm"),
+    ("millimetre", 1, "mm"),
+):
+    _UNITS |= {form: (_unit_name, _factor) for form in _forms.split()}
+_UNIT_PATTERN = (
+    r"(?:pour\s+cent|per\s*cent|percent|d'euros|(?:"
+    + "|".join(sorted((re.escape(form) for form in _UNITS), key=len, reverse=True))
+    + r")(?!\w))"
+)
+_WORD_PATTERN = "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True))
+
+_FACT = re.compile(
+    rf"""
+      (?P<iso>\b\d{{4}}-\d{{2}}-\d{{2}}\b)
+    | (?P<slash>\b\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{4}}\b)
+    | (?P<date>\b(?:\d{{1,2}}(?:\s*er|\s*st|\s*nd|\s*rd|\s*th)?\s+)?{_MONTH}
+        (?:\s+\d{{4}}|\s+\d{{1,2}},\s+\d{{4}})?\b)
+    | (?P<time>\b\d{{1,2}}\s?(?:h|:)\s?\d{{2}}\b|\b\d{{1,2}}\s?h\b)
+    | (?P<form>\b\d{{4,6}}\s?\*\s?\d{{1,2}}\b)
+    | (?P<article>\b[LRDA]\s?\.?\s?\*?\s?\d+(?:-\d+)*\b)
+    | (?P<phone>\b\d{{2}}(?:[\s.]\d{{2}})+\b(?![\d,]))
+    | (?P<code>\b(?=\w*\d)(?=\w*[a-zA-Z])(?!\d+(?:er|re|ère|e|ème|ième|st|nd|rd|th|km|kg|m|cm|mm)\b)
+        [A-Za-z]{{1,6}}\d[\w-]*)
+    | (?P<dashed>\b\d+(?:-\d+)+\b)
+    | (?P<number>(?<![\w,.])(?:\d{{1,3}}(?:[ ]\d{{3}})+|\d{{1,3}}(?:\.\d{{3}})+|\d+)
+        (?:[,.]\d+)?)(?P<ordinal>\s?(?:er|re|ère|ème|ième|e|st|nd|rd|th)\b)?
+        (?:\s?(?P<multiple>millions?|milliards?)\b)?(?:\s?(?P<unit>{_UNIT_PATTERN}))?
+    | (?P<word>(?<![\w-])(?:{_WORD_PATTERN})(?![\w-]))
+        (?:\s(?P<word_unit>{_UNIT_PATTERN}))?
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_LEADING_LIST_MARK = re.compile(r"\s*(?:[-*•–—]\s+|\d{1,3}[.)]\s+)+")
+_RANGE = re.compile(r"\s*(?:à|et|ou|-|/|and|to|or)\s*$", re.IGNORECASE)
+_BOUNDS = (
+    ("least", re.compile(
+        r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à|à partir de|dès|at least"
+        r"|more than|over|plus d')\s*$", re.IGNORECASE)),
+    ("most", re.compile(
+        r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'à|at most|less than|under"
+        r"|moins d')\s*$", re.IGNORECASE)),
+    ("before", re.compile(r"(?:avant(?: le| l')?|before)\s*$", re.IGNORECASE)),
+    ("after", re.compile(r"(?:après(?: le| l')?|after|depuis(?: le)?)\s*$", re.IGNORECASE)),
+)
+
+
+def find_facts(text: str) -> tuple[Fact, ...]:
+    """Read the figures of `text` in order (a leading list mark such as « 1. » is not one)."""
+    plain = plain_typography(text)
+    lead = _LEADING_LIST_MARK.match(plain)
+    facts: list[Fact] = []
+    for match in _FACT.finditer(plain, lead.end() if lead else 0):
+        fact = _read(match, plain)
+        if fact is None:
+            continue
+        previous = facts[-1] if facts else None
+        if (
+            previous is not None
+            and previous.kind == "number"
+            and previous.unit is None
+            and fact.kind == "number"
+            and fact.unit is not None
+            and _RANGE.fullmatch(plain, previous.end, fact.start)
+        ):
+            facts[-1] = _with_unit_of(previous, match)
+        facts.append(fact)
+    return tuple(facts)
+
+
+def _with_unit_of(fact: Fact, match: re.Match[str]) -> Fact:
+    unit, factor = _unit(match.group("unit") or match.group("word_unit"))
+    value = fact.value * factor if isinstance(fact.value, Decimal) else fact.value
+    return Fact(fact.kind, value, unit, fact.bound, fact.start, fact.end)
+
+
+def _read(match: re.Match[str], text: str) -> Fact | None:
+    start, end = match.span()
+    group = match.lastgroup
+    bound = _bound(text, start)
+    groups = match.groupdict()
+
+    def fact(
+        kind: str, value: Decimal | str | tuple[int | None, int | None, int | None]
+    ) -> Fact:
+        return Fact(kind, value, None, bound, start, end)
+
+    if groups["iso"]:
+        year, month, day = (int(part) for part in groups["iso"].split("-"))
+        return fact("date", (year, month, day))
+    if groups["slash"]:
+        day, month, year = (int(part) for part in re.split(r"[/.]", groups["slash"]))
+        return fact("date", (year, month, day))
+    if groups["date"]:
+        return _read_date(groups["date"], fact)
+    if groups["time"]:
+        hours, _, minutes = re.sub(r"\s", "", groups["time"].lower()).replace(":", "h").partition("h")
+        return fact("time", f"{int(hours)}h{int(minutes or 0):02d}")
+    for name in ("form", "article", "phone", "code", "dashed"):
+        if groups[name]:
+            return fact("identifier", re.sub(r"[\s.*]", "", groups[name]).upper())
+    if groups["number"]:
+        value = _decimal(groups["number"])
+        if groups["multiple"]:
+            value *= 10**6 if groups["multiple"].lower().startswith("million") else 10**9
+        unit, factor = _unit(groups["unit"])
+        return Fact("number", value * factor, unit, bound, start, end)
+    word = groups["word"].lower()
+    if groups["word_unit"] is None and word in _AMBIGUOUS_ALONE:
+        return None
+    unit, factor = _unit(groups["word_unit"])
+    del group
+    return Fact("number", Decimal(_NUMBER_WORDS[word] * factor), unit, bound, start, end)
+
+
+def _read_date(written: str, fact: object) -> Fact | None:
+    month = 0
+    numbers: list[int] = []
+    for word in re.findall(r"[^\W\d_]+|\d+", written.lower()):
+        if word.isdigit():
+            numbers.append(int(word))
+        elif word in _MONTHS:
+            month = _MONTHS[word]
+    if not numbers:
+        return None
+    year = next((number for number in numbers if number > 31), None)
+    day = next((number for number in numbers if number <= 31), None)
+    return fact("date", (year, month, day))  # type: ignore[operator, no-any-return]
+
+
+def _decimal(written: str) -> Decimal:
+    digits = written.replace(" ", "")
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?", digits):
+        digits = digits.replace(".", "")
+    return Decimal(digits.replace(",", ".", 1)).normalize()
+
+
+def _unit(written: str | None) -> tuple[str | None, int]:
+    if not written:
+        return None, 1
+    plain = re.sub(r"\s+", " ", written.lower())
+    if plain in ("pour cent", "per cent", "percent"):
+        return "percent", 1
+    if plain == "d'euros":
+        return "euro", 1
+    return _UNITS[plain]
+
+
+def _bound(text: str, start: int) -> str | None:
+    before = text[max(0, start - 18) : start]
+    return next((name for name, pattern in _BOUNDS if pattern.search(before)), None)

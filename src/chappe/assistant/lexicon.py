@@ -1,0 +1,196 @@
+"""The few word lists that the checking of citations rests on (French, and English where marked).
+
+Concepts group words that say the same thing in official French, so that a faithful paraphrase
+counts. A *critical* concept changes what a sentence claims (who acts, on what condition, at what
+price): it has to be in the source, whatever the rest of the sentence covers.
+"""
+
+FUNCTION_WORDS = frozenset(
+    """
+    a à â ai ainsi alors as au aucun aucune auquel aura auront aussi autre autres aux auxquels avec
+    avez avoir ayant c car ce ceci cela celle celles celui ces cet cette ceux chacun chaque chez ci
+    comme comment d dans de des donc dont du durant elle elles en encore entre es est et étaient
+    était étant été être eu eux fait font il ils j je jusqu l la là laquelle le les lesquelles
+    lesquels leur leurs lors lorsqu lorsque lui m ma mais me même mêmes mes moi mon n ne ni nos
+    notre nous on ont ou où par parmi pas pendant plus plusieurs pour pourquoi puis puisque qu
+    quand que quel quelle quelles quels qui quoi s sa sans se selon sera seront ses si soi soient
+    soit son sont sous sur t ta te tel telle telles tels tes toi ton tous tout toute toutes très tu
+    un une va vers via voici voilà vos votre vous y lequel ensuite également notamment après avant
+    afin dès depuis donné lorsque quelque quelques non jamais sauf hors jusque jusqu'à aujourd'hui
+    the an and are as at be been being by do does did for from had has have he her his how i if in
+    into is it its of on or our she so that their them then there these they this those to was we
+    were what when where which who will with would you your yours not no any also than
+    """.split()
+)
+
+ENGLISH_HINTS = frozenset(
+    """the and of to is are you your must for with from not this that be by will if they their can
+    when which should have has it or an how what do does where""".split()
+)
+FRENCH_HINTS = frozenset(
+    """le la les des du de et est sont vous votre pour dans par sur une un au aux que qui ne pas
+    il elle se ce cette en avec doit vos quelle quel quelles quels comment faut où""".split()
+)
+
+LIGHT_STEMS = frozenset(
+    """
+    fair fais effectu obten obtient obtien perm permet concern cas fois lieu person person demarch
+    besoin procedur situat rend rendr all ven util dispos princip general generalement different
+    certain suiv particuli prev prevoi prevu consist faudr trouv savoir import simpl simplement
+    bien ici voir indiqu precis document piec dossi demand present fourn
+    apport produir munir pren prendr pris mettr mis dit dir appel titr
+    make get need provid go us follow inform case person also
+    """.split()
+)
+
+CONCEPTS: dict[str, str] = {
+    "OBLIGATION": "devoir dois doit doivent devez devons devra devront devrez faut faudra falloir "
+    "obligatoire obligatoires obligatoirement obligation obligé obligée obligés nécessaire "
+    "nécessaires nécessairement nécessite indispensable indispensables impératif "
+    "impérativement impérative exigé exigée exigés exige exiger requis requise must required "
+    "mandatory",
+    "PERMISSION": "pouvoir peux peut peuvent pouvez pourra pourrez pourront pouvons possible "
+    "possibles possibilité autorisé autorisée autorisés autorise may can allowed",
+    "RENEW": "refaire renouveler renouvellement renouvelé renouvelée renouvelez renew renewal",
+    "SEND": "envoyer envoie envoyé envoyée envoyez envoi transmettre transmettez transmis "
+    "transmise adresser adressez adressée adressé",
+    "GIVE": "présenter présentez présenté présentés présentées fournir fournissez fourni fournie "
+    "fournis fournies apporter apportez produire joindre joindrez joignez munir remettre "
+    "fournissant présentation provide",
+    "GO": "rendre rendez rendent aller allez présent déplacer déplacez déplacement",
+    "DELIVER": "délivrer délivré délivrée délivrés délivrance délivre délivrées établi établie "
+    "établit remis remise issued issue",
+    "DEPOSIT": "déposer déposé déposée dépôt déposez dépose",
+    "COST": "coûte coûtent coût coûts prix tarif tarifs montant montants coûter coûtera "
+    "cost costs price",
+    "DURATION": "durée délai délais dure durent durera",
+    "MOVE": "déménagement déménager déménagé déménagez",
+    "MISS": "absence absent manque",
+    "CHANGE": "changer change changement modifier modification modifiez changez modifiée",
+    "ADULT": "majeur majeure majeurs majeures adulte adultes majorité",
+    "MINOR": "mineur mineure mineurs mineures minorité",
+    "CHILD": "enfant enfants child children",
+    "PARENT": "parent parents parental parentale",
+    "MOTHER": "mère mother",
+    "FATHER": "père father",
+    "FREE": "gratuit gratuite gratuits gratuites gratuitement gratuité free",
+    "PAYING": "payant payante payants payantes",
+    "VALID": "valide valides valable valables validité valid",
+    "EXPIRED": "périmé périmée périmés périmées expiré expirée expirés expired",
+    "EXPIRY": "expiration expire expirer péremption",
+    "ORIGINAL": "original originaux originale originales",
+    "COPY": "copie copies photocopie photocopies",
+    "TOWN_HALL": "mairie mairies",
+    "PREFECTURE": "préfecture préfectures",
+    "SUBPREFECTURE": "sous-préfecture sous-préfectures",
+    "MAYOR": "maire maires",
+    "PREFECT": "préfet préfets préfète",
+    "CONSULATE": "consulat consulats ambassade ambassades consulaire consulaires",
+    "COURT": "tribunal tribunaux",
+    "JUDGE": "juge juges",
+    "POLICE": "police commissariat commissariats",
+    "GENDARMERIE": "gendarmerie gendarmeries",
+    "NOTARY": "notaire notaires",
+    "LAWYER": "avocat avocats avocate",
+    "BAILIFF": "huissier huissiers",
+    "MINISTER": "ministre ministère ministères",
+    "EMPLOYER": "employeur employeurs",
+    "EMPLOYEE": "salarié salariés salariée salariées",
+    "TENANT": "locataire locataires",
+    "LANDLORD": "propriétaire propriétaires bailleur bailleurs",
+    "BUYER": "acheteur acheteurs acquéreur",
+    "SELLER": "vendeur vendeurs",
+    "DOCTOR": "médecin médecins",
+    "BANK": "banque banques",
+    "POST_OFFICE": "poste",
+    "TAX_OFFICE": "impôts",
+    "SCHOOL": "école écoles",
+    "FRENCH": "français française françaises",
+    "FOREIGN": "étranger étrangère étrangers étrangères",
+    "SINGLE": "célibataire célibataires",
+    "MARRIED": "marié mariée mariés",
+    "DIVORCED": "divorcé divorcée divorcés",
+    "WIDOW": "veuf veuve",
+    "LOSS": "perte perdu perdue perdus perdre",
+    "THEFT": "vol volé volée volés",
+    "BIRTH": "naissance naissances",
+    "MARRIAGE": "mariage",
+    "DEATH": "décès",
+    "ONLINE": "internet téléservice téléprocédure",
+    "MAIL": "courrier courriers",
+    "PHONE": "téléphone téléphonique",
+    "BEFORE_HAND": "anticipé anticipée préalable préalablement",
+    "GROSS": "brut brute bruts",
+    "NET": "net nette nets",
+    "ACCEPT": "accepté acceptée acceptés acceptées accepter accepte",
+    "REFUSE": "refusé refusée refus refuser refuse rejeté rejet",
+    "WITHDRAW": "retirer retiré retirée retrait",
+    "WRITTEN": "écrit écrite",
+    "ORAL": "oral orale",
+    "LAST": "dernier dernière derniers dernières",
+    "FIRST": "premier première premiers premières",
+    "MAXIMUM": "maximum maximale maximal",
+    "MINIMUM": "minimum minimale minimal",
+    "INCREASE": "augmenter augmente augmentation augmenté hausse majoré majoration",
+    "DECREASE": "diminuer diminue diminution diminué baisse réduit réduire réduction",
+    "ALWAYS": "toujours",
+    "ONLY": "uniquement seulement exclusivement only",
+    "AUTOMATIC": "automatique automatiquement",
+    "IMMEDIATE": "immédiat immédiate immédiatement",
+    "ANNUAL": "annuel annuelle annuellement",
+    "MONTHLY": "mensuel mensuelle mensuellement",
+    "PUBLIC": "public publics publique",
+    "PRIVATE": "privé privée privés",
+    "TEMPORARY": "provisoire temporaire",
+    "DEFINITIVE": "définitif définitive définitivement permanent",
+}
+
+CRITICAL = frozenset(CONCEPTS) - frozenset(
+    "OBLIGATION PERMISSION RENEW SEND GIVE GO DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE "
+    "EXPIRY CHILD FIRST BEFORE_HAND".split()
+)
+
+LIGHT_CONCEPTS = frozenset("OBLIGATION PERMISSION GIVE GO COST DURATION RENEW DELIVER".split())
+
+NEGATIVE_WORDS: dict[str, str] = {
+    **dict.fromkeys("facultatif facultative facultatifs optionnel optional".split(), "OBLIGATION"),
+    **dict.fromkeys(
+        "interdit interdite interdits interdiction impossible impossibilité forbidden".split(),
+        "PERMISSION",
+    ),
+}
+"""Words that deny a concept by themselves."""
+
+OPPOSITES: tuple[frozenset[str], ...] = tuple(
+    frozenset(group.split())
+    for group in (
+        "ADULT MINOR",
+        "MOTHER FATHER",
+        "FREE PAYING",
+        "VALID EXPIRED",
+        "ORIGINAL COPY",
+        "TOWN_HALL PREFECTURE SUBPREFECTURE CONSULATE COURT POLICE GENDARMERIE",
+        "MAYOR PREFECT JUDGE MINISTER",
+        "EMPLOYER EMPLOYEE",
+        "TENANT LANDLORD",
+        "BUYER SELLER",
+        "FRENCH FOREIGN",
+        "SINGLE MARRIED DIVORCED WIDOW",
+        "LOSS THEFT",
+        "BIRTH MARRIAGE DEATH",
+        "GROSS NET",
+        "ACCEPT REFUSE",
+        "DEPOSIT WITHDRAW",
+        "WRITTEN ORAL",
+        "FIRST LAST",
+        "MAXIMUM MINIMUM",
+        "INCREASE DECREASE",
+        "ANNUAL MONTHLY",
+        "PUBLIC PRIVATE",
+        "TEMPORARY DEFINITIVE",
+    )
+)
+
+CONCEPT_OF: dict[str, str] = {
+    word: concept for concept, words in CONCEPTS.items() for word in words.split()
+} | NEGATIVE_WORDS

@@ -1,0 +1,1 @@
+"""The ground: settings, database, blobs, jobs, errors, telemetry, languages."""
