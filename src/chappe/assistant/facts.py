@@ -11,6 +11,8 @@ from decimal import Decimal
 
 from chappe.assistant.matching import plain_typography
 
+Value = Decimal | str | tuple[int | None, int | None, int | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -23,7 +25,7 @@ class Fact:
     """
 
     kind: str
-    value: Decimal | str | tuple[int | None, int | None, int | None]
+    value: Value
     unit: str | None
     bound: str | None
     start: int
@@ -38,7 +40,9 @@ class Fact:
         if self.bound is not None and other.bound is not None and self.bound != other.bound:
             return False
         if self.kind == "date" and other.kind == "date":
-            pairs = zip(self.value, other.value, strict=True)  # type: ignore[arg-type]
+            if not isinstance(self.value, tuple) or not isinstance(other.value, tuple):
+                return False
+            pairs = zip(self.value, other.value, strict=True)
             return all(mine is None or mine == theirs for mine, theirs in pairs)
         if self.kind == "number" and other.kind == "date" and self.unit is None:
             return isinstance(other.value, tuple) and self.value == other.value[0]
@@ -112,16 +116,16 @@ _FACT = re.compile(
         (?:\s+\d{{4}}|\s+\d{{1,2}},\s+\d{{4}})?\b)
     | (?P<time>\b\d{{1,2}}\s?(?:h|:)\s?\d{{2}}\b|\b\d{{1,2}}\s?h\b)
     | (?P<form>\b\d{{4,6}}\s?\*\s?\d{{1,2}}\b)
-    | (?P<article>\b[LRDA]\s?\.?\s?\*?\s?\d+(?:-\d+)*\b)
-    | (?P<phone>\b\d{{2}}(?:[\s.]\d{{2}})+\b(?![\d,]))
+    | (?P<article>\b(?-i:[LRDA])(?:\.[ ]?\*?[ ]?|\*[ ]?|[ ]?(?=\d+-\d)|(?=\d))\d+(?:-\d+)*\b)
+    | (?P<phone>\b(?:\d{{2}}(?:[ ]\d{{2}})+|\d{{2}}(?:\.\d{{2}}){{2,}})\b(?![\d,]))
     | (?P<code>\b(?=\w*\d)(?=\w*[a-zA-Z])(?!\d+(?:er|re|ère|e|ème|ième|st|nd|rd|th|km|kg|m|cm|mm)\b)
         [A-Za-z]{{1,6}}\d[\w-]*)
     | (?P<dashed>\b\d+(?:-\d+)+\b)
     | (?P<number>(?<![\w,.])(?:\d{{1,3}}(?:[ ]\d{{3}})+|\d{{1,3}}(?:\.\d{{3}})+|\d+)
         (?:[,.]\d+)?)(?P<ordinal>\s?(?:er|re|ère|ème|ième|e|st|nd|rd|th)\b)?
-        (?:\s?(?P<multiple>millions?|milliards?)\b)?(?:\s?(?P<unit>{_UNIT_PATTERN}))?
+        (?:[ ]{{0,2}}(?P<multiple>millions?|milliards?)\b)?(?:[ ]{{0,2}}(?P<unit>{_UNIT_PATTERN}))?
     | (?P<word>(?<![\w-])(?:{_WORD_PATTERN})(?![\w-]))
-        (?:\s(?P<word_unit>{_UNIT_PATTERN}))?
+        (?:[ ]{{1,2}}(?P<word_unit>{_UNIT_PATTERN}))?
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -170,13 +174,10 @@ def _with_unit_of(fact: Fact, match: re.Match[str]) -> Fact:
 
 def _read(match: re.Match[str], text: str) -> Fact | None:
     start, end = match.span()
-    group = match.lastgroup
     bound = _bound(text, start)
     groups = match.groupdict()
 
-    def fact(
-        kind: str, value: Decimal | str | tuple[int | None, int | None, int | None]
-    ) -> Fact:
+    def fact(kind: str, value: Value) -> Fact:
         return Fact(kind, value, None, bound, start, end)
 
     if groups["iso"]:
@@ -186,9 +187,11 @@ def _read(match: re.Match[str], text: str) -> Fact | None:
         day, month, year = (int(part) for part in re.split(r"[/.]", groups["slash"]))
         return fact("date", (year, month, day))
     if groups["date"]:
-        return _read_date(groups["date"], fact)
+        date = _read_date(groups["date"])
+        return None if date is None else fact("date", date)
     if groups["time"]:
-        hours, _, minutes = re.sub(r"\s", "", groups["time"].lower()).replace(":", "h").partition("h")
+        clock = re.sub(r"\s", "", groups["time"].lower()).replace(":", "h")
+        hours, _, minutes = clock.partition("h")
         return fact("time", f"{int(hours)}h{int(minutes or 0):02d}")
     for name in ("form", "article", "phone", "code", "dashed"):
         if groups[name]:
@@ -203,11 +206,10 @@ def _read(match: re.Match[str], text: str) -> Fact | None:
     if groups["word_unit"] is None and word in _AMBIGUOUS_ALONE:
         return None
     unit, factor = _unit(groups["word_unit"])
-    del group
     return Fact("number", Decimal(_NUMBER_WORDS[word] * factor), unit, bound, start, end)
 
 
-def _read_date(written: str, fact: object) -> Fact | None:
+def _read_date(written: str) -> tuple[int | None, int | None, int | None] | None:
     month = 0
     numbers: list[int] = []
     for word in re.findall(r"[^\W\d_]+|\d+", written.lower()):
@@ -219,7 +221,7 @@ def _read_date(written: str, fact: object) -> Fact | None:
         return None
     year = next((number for number in numbers if number > 31), None)
     day = next((number for number in numbers if number <= 31), None)
-    return fact("date", (year, month, day))  # type: ignore[operator, no-any-return]
+    return year, month, day
 
 
 def _decimal(written: str) -> Decimal:

@@ -57,7 +57,7 @@ CONCEPTS: dict[str, str] = {
     "GIVE": "présenter présentez présenté présentés présentées fournir fournissez fourni fournie "
     "fournis fournies apporter apportez produire joindre joindrez joignez munir remettre "
     "fournissant présentation provide",
-    "GO": "rendre rendez rendent aller allez présent déplacer déplacez déplacement",
+    "GO": "rendre rendez rendent aller allez déplacer déplacez déplacement",
     "DELIVER": "délivrer délivré délivrée délivrés délivrance délivre délivrées établi établie "
     "établit remis remise issued issue",
     "DEPOSIT": "déposer déposé déposée dépôt déposez dépose",

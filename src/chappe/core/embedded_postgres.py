@@ -306,7 +306,7 @@ class EmbeddedPostgres:
 
         admin = self.url.replace("/chappe?", "/postgres?")
         with psycopg.connect(admin, autocommit=True) as connection:
-            if not connection.execute("select from pg_database where datname='chappe'").fetchone():
+            if not connection.execute("select 1 from pg_database where datname='chappe'").fetchone():
                 connection.execute("create database chappe")
 
     def _log_tail(self) -> str:

@@ -1,0 +1,334 @@
+"""Finds the span of a passage that carries a claim, or says what is missing."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from chappe.assistant.facts import Fact
+from chappe.assistant.lexicon import OPPOSITES
+from chappe.assistant.matching import FoldedText, fold
+from chappe.assistant.sentences import split_sentences
+from chappe.assistant.terms import Term, TextAnalysis, analyse, detect_language
+
+Failure = Literal["not_supported", "number_mismatch", "negation_mismatch"]
+
+COVERAGE_NEEDED = 0.72
+"""Share of a claim's weight that its window and headings must carry (tuned on hand-made cases)."""
+TEXT_COVERAGE_NEEDED = 0.5
+"""Share that the window's own text must carry, headings not counted."""
+_MAX_UNITS = 9
+_MAX_LENGTH = 700
+_TRIED_WINDOWS = 12
+_PREFIX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Half-open span, in code points of the passage, that carries a claim; `coverage` in 0..1."""
+
+    start: int
+    end: int
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    start: int
+    end: int
+    terms: tuple[Term, ...]
+    facts: tuple[Fact, ...]
+    has_negation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    first: int
+    last: int
+    coverage: float
+    facts_found: bool
+    rank: float
+
+
+class TermRarity:
+    """How rare terms are over the units of all passages; unseen terms weigh most."""
+
+    def __init__(self, passages: Iterable["PassageIndex"]) -> None:
+        self._frequency: Counter[str] = Counter()
+        self._units = 0
+        for passage in passages:
+            for unit in passage.units:
+                self._units += 1
+                self._frequency.update({term.key for term in unit.terms})
+
+    def weight(self, term: Term) -> float:
+        """Weight of a term: small when light, more when long or rare."""
+        if term.light:
+            return 0.3
+        length = 1.0 if term.key.isupper() else 0.8 + 0.07 * min(len(term.key), 9)
+        common = math.log1p(self._frequency[term.key]) / math.log(max(self._units, 2) + 1)
+        return length * (1.15 - 0.4 * common)
+
+
+class PassageIndex:
+    """A passage cut into sentences and lines, ready to be searched for support."""
+
+    def __init__(self, text: str, context: str = "") -> None:
+        self.text = text
+        self._language = detect_language(text)
+        self._context = analyse(context, self._language)
+        self.units = tuple(
+            _Unit(span.start, span.end, found.terms, found.facts, found.has_negation)
+            for span in split_sentences(text)
+            for found in (analyse(text[span.start : span.end], self._language),)
+        )
+        self._by_key: dict[str, set[int]] = {}
+        for index, unit in enumerate(self.units):
+            for term in unit.terms:
+                self._by_key.setdefault(term.key, set()).add(index)
+        self._by_prefix: dict[str, set[str]] = {}
+        for key in self._by_key:
+            if len(key) >= _PREFIX and not key.isupper():
+                self._by_prefix.setdefault(key[:_PREFIX], set()).add(key)
+        self._context_keys = {term.key for term in self._context.terms}
+
+    @cached_property
+    def folded(self) -> FoldedText:
+        """The passage folded for the search of quotations."""
+        return fold(self.text)
+
+    def is_denied_at(self, start: int, end: int) -> bool:
+        """Whether a negation outside [start, end) reaches into it (a quotation cut short)."""
+        inside = analyse(self.text[start:end], self._language)
+        plain = {term.start + start: term.negated for term in inside.terms}
+        return any(
+            plain.get(unit.start + term.start, term.negated) != term.negated
+            for unit in self.units
+            if unit.start < end and start < unit.end
+            for term in unit.terms
+        )
+
+    def support(
+        self, claim: TextAnalysis, rarity: TermRarity, must_hold: tuple[int, int] | None = None
+    ) -> Support | Failure:
+        """Find the best window that carries the claim, or what it fails on.
+
+        `must_hold`: a span of the passage (the claim's quotations) that the window must contain.
+        """
+        terms = _distinct(claim.terms)
+        if not self.units or not (terms or claim.facts):
+            return "not_supported"
+        keys = [self._equivalents(term) for term in terms]
+        windows = self._windows(terms, keys, claim.facts, rarity, must_hold)
+        failure: Failure = "not_supported"
+        for window in windows[:_TRIED_WINDOWS]:
+            verdict = self._judge(window, claim, terms, keys)
+            if verdict is None:
+                start, end = self.units[window.first].start, self.units[window.last].end
+                return Support(start, end, window.coverage)
+            if failure == "not_supported":
+                failure = verdict
+        return failure
+
+    def _equivalents(self, term: Term) -> frozenset[str]:
+        """Keys of the passage that say the same: equal, or of the same long root."""
+        keys = {term.key}
+        if not term.key.isupper() and len(term.key) >= _PREFIX:
+            keys |= self._by_prefix.get(term.key[:_PREFIX], set())
+        return frozenset(keys)
+
+    def _windows(
+        self,
+        terms: list[Term],
+        keys: list[frozenset[str]],
+        facts: tuple[Fact, ...],
+        rarity: TermRarity,
+        must_hold: tuple[int, int] | None,
+    ) -> list[_Window]:
+        """Windows that carry enough of the claim's words, best first."""
+        weights = [rarity.weight(term) for term in terms]
+        total = sum(weights)
+        in_context = [not self._context_keys.isdisjoint(options) for options in keys]
+        masks = [0] * len(self.units)
+        for bit, options in enumerate(keys):
+            for key in options:
+                for index in self._by_key.get(key, ()):
+                    masks[index] |= 1 << bit
+        facts_left = [f for f in facts if not f.is_in(self._context.facts)]
+        for index, unit in enumerate(self.units):
+            for bit, fact in enumerate(facts_left, len(terms)):
+                if fact.is_in(unit.facts):
+                    masks[index] |= 1 << bit
+        all_facts = ((1 << len(facts_left)) - 1) << len(terms)
+        windows: list[_Window] = []
+        scores: dict[int, tuple[float, float]] = {}
+        for first in range(len(self.units)):
+            mask = 0
+            for last in range(first, min(first + _MAX_UNITS, len(self.units))):
+                length = self.units[last].end - self.units[first].start
+                if last > first and length > _MAX_LENGTH and must_hold is None:
+                    break
+                mask |= masks[last]
+                if not masks[first] or not masks[last]:
+                    if must_hold is None:
+                        continue
+                if must_hold is not None and not (
+                    self.units[first].start <= must_hold[0]
+                    and must_hold[1] <= self.units[last].end
+                ):
+                    continue
+                if mask not in scores:
+                    scores[mask] = _coverage(mask, weights, total, in_context)
+                coverage, in_text = scores[mask]
+                if coverage < COVERAGE_NEEDED or in_text < TEXT_COVERAGE_NEEDED:
+                    continue
+                found = mask & all_facts == all_facts
+                rank = coverage + 2 * found - 0.03 * (last - first) - 0.0001 * length
+                windows.append(_Window(first, last, coverage, found, rank))
+        windows.sort(key=lambda window: -window.rank)
+        return windows
+
+    def _judge(
+        self, window: _Window, claim: TextAnalysis, terms: list[Term], keys: list[frozenset[str]]
+    ) -> Failure | None:
+        units = self.units[window.first : window.last + 1]
+        present: dict[str, set[bool]] = {}
+        for unit in units:
+            for term in unit.terms:
+                present.setdefault(term.key, set()).add(term.negated)
+        for term, options in zip(terms, keys, strict=True):
+            here = term.key in present if term.key.isupper() else not options.isdisjoint(present)
+            if term.required and not here and options.isdisjoint(self._context_keys):
+                return "not_supported"
+        if not window.facts_found:
+            return "number_mismatch"
+        if not self._figures_belong(units, claim):
+            return "number_mismatch"
+        if _denied(units, claim, keys, terms, present):
+            return "negation_mismatch"
+        if _duty_made_of_a_choice(claim, present):
+            return "not_supported"
+        return None
+
+    def _figures_belong(self, units: tuple[_Unit, ...], claim: TextAnalysis) -> bool:
+        """Whether each figure is said of what the claim says it of, not of a neighbour."""
+        claimed = {term.key for term in claim.terms}
+        for fact in claim.facts:
+            holders = [unit for unit in units if fact.is_in(unit.facts)]
+            if not holders:
+                continue
+            near = _keys_near(fact, claim)
+            best = max(holders, key=lambda unit: len(near & {t.key for t in unit.terms}))
+            said = near & {term.key for term in best.terms}
+            for rival in self.units:
+                same_kind = [
+                    other
+                    for other in rival.facts
+                    if _comparable(fact, other) and not fact.matches(other)
+                ]
+                if not same_kind or fact.is_in(rival.facts):
+                    continue
+                if said < (near & {term.key for term in rival.terms}):
+                    return False
+            if _under_opposite_heading(best, units, claimed & near):
+                return False
+        return True
+
+
+def _coverage(
+    mask: int, weights: list[float], total: float, in_context: list[bool]
+) -> tuple[float, float]:
+    if total == 0:
+        return 1.0, 1.0
+    in_text = sum(weight for bit, weight in enumerate(weights) if mask >> bit & 1)
+    with_context = in_text + sum(
+        weight
+        for bit, weight in enumerate(weights)
+        if in_context[bit] and not mask >> bit & 1
+    )
+    return with_context / total, in_text / total
+
+
+def _distinct(terms: Iterable[Term]) -> list[Term]:
+    kept: dict[str, Term] = {}
+    for term in terms:
+        known = kept.get(term.key)
+        if known is None or (term.required and not known.required):
+            kept[term.key] = term
+    return list(kept.values())
+
+
+def _comparable(fact: Fact, other: Fact) -> bool:
+    return fact.kind == other.kind and fact.kind != "identifier" and fact.unit == other.unit
+
+
+def _keys_near(fact: Fact, claim: TextAnalysis) -> set[str]:
+    """Keys of the claim that go with the figure: all, or the nearest when figures compete."""
+    rivals = [
+        other for other in claim.facts if other is not fact and _comparable(fact, other)
+    ]
+    return {
+        term.key
+        for term in claim.terms
+        if not term.light
+        and all(_gap(term, fact) <= _gap(term, rival) for rival in rivals)
+    }
+
+
+def _gap(term: Term, fact: Fact) -> int:
+    return max(fact.start - term.end, term.start - fact.end, 0)
+
+
+def _under_opposite_heading(
+    holder: _Unit, units: tuple[_Unit, ...], claimed: set[str]
+) -> bool:
+    """Whether the nearest of two opposites before a figure is the one not claimed.
+
+    « Majeur : 86 €. Mineur : 42 €. » does not say 42 € of an adult.
+    """
+    for group in OPPOSITES:
+        wanted = claimed & group
+        if not wanted:
+            continue
+        for unit in reversed([unit for unit in units if unit.start <= holder.start]):
+            found = {term.key for term in unit.terms} & group
+            if found:
+                if not found & wanted:
+                    return True
+                break
+    return False
+
+
+def _denied(
+    units: tuple[_Unit, ...],
+    claim: TextAnalysis,
+    keys: list[frozenset[str]],
+    terms: list[Term],
+    present: dict[str, set[bool]],
+) -> bool:
+    """Whether the claim denies what the window affirms, or the reverse."""
+    if claim.has_negation and not any(unit.has_negation for unit in units):
+        return True
+    weighty = {key for t, options in zip(terms, keys, strict=True) if not t.light for key in options}
+    polarity: dict[str, set[bool]] = {}
+    for term in claim.terms:
+        polarity.setdefault(term.key, set()).add(term.negated)
+    for term, options in zip(terms, keys, strict=True):
+        said = set[bool]().union(*(present.get(key, set()) for key in options))
+        if not said or not polarity[term.key].isdisjoint(said):
+            continue
+        if not term.light:
+            return True
+        for unit in units:
+            unit_keys = {other.key for other in unit.terms}
+            if term.key in unit_keys and (unit_keys & weighty or not weighty):
+                return True
+    return False
+
+
+def _duty_made_of_a_choice(claim: TextAnalysis, present: dict[str, set[bool]]) -> bool:
+    """« vous devez » where the source only says « vous pouvez »."""
+    duty = any(term.key == "OBLIGATION" and not term.negated for term in claim.terms)
+    return duty and "OBLIGATION" not in present and False in present.get("PERMISSION", set())

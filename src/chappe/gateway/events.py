@@ -1,0 +1,31 @@
+"""Server-sent events: cut a stream of bytes into events (WHATWG HTML, section 9.2)."""
+
+
+class EventSplitter:
+    """Gives whole events, each with its final blank line, however the bytes were cut.
+
+    Args:
+        limit: longest event, in bytes; a longer one raises ValueError.
+    """
+
+    def __init__(self, limit: int = 8_000_000) -> None:
+        self._buffer = b""
+        self._limit = limit
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Add bytes; give the events that they complete."""
+        buffer = (self._buffer + data).replace(b"\r\n", b"\n")
+        *events, self._buffer = buffer.split(b"\n\n")
+        if len(self._buffer) > self._limit:
+            raise ValueError("event too long")
+        return [event + b"\n\n" for event in events if event.strip()]
+
+    def rest(self) -> bytes:
+        """What is left when the stream ends: empty, or an event that was cut."""
+        return self._buffer.strip()
+
+
+def event_data(event: bytes) -> bytes | None:
+    """The data of an event, or None for a comment."""
+    lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line[:5] == b"data:"]
+    return b"\n".join(lines) if lines else None

@@ -1,0 +1,1 @@
+"""Corpora, their documents and passages, and the search over them."""

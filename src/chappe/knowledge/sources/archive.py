@@ -1,0 +1,157 @@
+"""Packages of the npm kind (``.tgz``), read from end to end without unpacking them to disk."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from chappe.knowledge.document import SourceDocument
+
+_BLOCK = 1024 * 1024
+
+
+class SourceFormatError(ValueError):
+    """What was read is not in the expected format; the message says what, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """One document of a source, before it is parsed.
+
+    ``content_hash`` (hexadecimal SHA-256) changes when the document's content, or the way it is
+    read, changes: an item whose hash is already known need not be parsed.
+    ``parse`` raises :class:`SourceFormatError` naming the document when it is malformed.
+    """
+
+    external_id: str
+    content_hash: str
+    parse: Callable[[], SourceDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveLimits:
+    """What an archive may hold: bytes of one member, bytes in all once inflated, members."""
+
+    member_bytes: int = 128 * 1024 * 1024
+    total_bytes: int = 2 * 1024 * 1024 * 1024
+    members: int = 100_000
+
+
+DEFAULT_LIMITS = ArchiveLimits()
+
+
+class _Inflated:
+    """The inflated bytes of an archive, refused beyond a limit."""
+
+    def __init__(self, raw: gzip.GzipFile, path: Path, limit: int) -> None:
+        self._raw = raw
+        self._path = path
+        self._left = limit
+
+    def read(self, size: int) -> bytes:
+        data = self._raw.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise SourceFormatError(f"{self._path.name} : contenu inattendu, trop volumineux")
+        return data
+
+
+@contextmanager
+def _damage_reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceFormatError(
+            f"{path.name} est incomplète ou abîmée ({error}) : "
+            "supprimez ce fichier et relancez le chargement"
+        ) from error
+
+
+def members(
+    path: Path, prefix: str = "", *, limits: ArchiveLimits = DEFAULT_LIMITS
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of the files whose name starts with ``prefix``, in order.
+
+    One file at a time is in memory. Raises ``FileNotFoundError`` when there is no archive, and
+    :class:`SourceFormatError` when it is damaged, when it is over ``limits``, or when a member
+    under ``prefix`` is a link, a device, or has a name that leaves its folder.
+    """
+    for name, content in _walk(path, prefix, limits, with_content=True):
+        yield name, content
+
+
+def names(
+    path: Path, prefix: str = "", *, limits: ArchiveLimits = DEFAULT_LIMITS
+) -> Iterator[str]:
+    """Yield the names that :func:`members` would yield, without reading the contents."""
+    for name, _ in _walk(path, prefix, limits, with_content=False):
+        yield name
+
+
+def _walk(
+    path: Path, prefix: str, limits: ArchiveLimits, *, with_content: bool
+) -> Iterator[tuple[str, bytes]]:
+    with gzip.open(path, "rb") as raw:
+        inflated = _Inflated(raw, path, limits.total_bytes)
+        with _damage_reported(path):
+            archive = tarfile.open(mode="r|", fileobj=inflated, bufsize=_BLOCK)
+        with archive:
+            count = 0
+            while True:
+                with _damage_reported(path):
+                    member = archive.next()
+                if member is None:
+                    break
+                count += 1
+                if count > limits.members:
+                    raise SourceFormatError(f"{path.name} : trop de fichiers (> {limits.members})")
+                # tarfile keeps every header that it has met; a stream never goes back to them.
+                archive.members.clear()
+                if member.isdir() or not member.name.startswith(prefix):
+                    continue
+                _check(path, member, limits)
+                content = b""
+                if with_content:
+                    with _damage_reported(path):
+                        content = _read(archive, member)
+                yield member.name, content
+            with _damage_reported(path):
+                _check_end(path, archive)
+
+
+def _check(path: Path, member: tarfile.TarInfo, limits: ArchiveLimits) -> None:
+    parts = PurePosixPath(member.name).parts
+    if member.name.startswith("/") or ".." in parts or "\\" in member.name or "\0" in member.name:
+        raise SourceFormatError(f"{path.name} : nom de fichier refusé {member.name!r}")
+    if not member.isreg():
+        raise SourceFormatError(f"{path.name} : {member.name!r} n'est pas un fichier ordinaire")
+    if member.size > limits.member_bytes:
+        raise SourceFormatError(
+            f"{path.name} : {member.name!r} est trop volumineux "
+            f"({member.size} octets, limite {limits.member_bytes})"
+        )
+
+
+def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream: IO[bytes] | None = archive.extractfile(member)
+    content = b"" if stream is None else stream.read()
+    if len(content) != member.size:
+        raise EOFError(f"{member.name} s'arrête avant sa fin")
+    return content
+
+
+def _check_end(path: Path, archive: tarfile.TarFile) -> None:
+    """Read to the end: it verifies gzip's checksum, and finds a header too damaged to be read."""
+    stream = archive.fileobj
+    assert stream is not None
+    while data := stream.read(_BLOCK):
+        if data.strip(b"\0"):
+            raise SourceFormatError(
+                f"{path.name} est abîmée : supprimez ce fichier et relancez le chargement"
+            )
