@@ -11,7 +11,13 @@ from chappe.assistant.facts import Fact
 from chappe.assistant.lexicon import OPPOSITES
 from chappe.assistant.matching import FoldedText, fold
 from chappe.assistant.sentences import split_sentences
-from chappe.assistant.terms import Term, TextAnalysis, analyse, detect_language
+from chappe.assistant.terms import (
+    Term,
+    TextAnalysis,
+    analyse,
+    detect_language,
+    figure_stretches,
+)
 
 Failure = Literal["not_supported", "number_mismatch", "negation_mismatch"]
 
@@ -23,6 +29,7 @@ _MAX_UNITS = 9
 _MAX_LENGTH = 700
 _TRIED_WINDOWS = 12
 _PREFIX = 6
+_FIGURE_WEIGHT = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,17 @@ class _Unit:
     terms: tuple[Term, ...]
     facts: tuple[Fact, ...]
     has_negation: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of a sentence or line that says one thing of one figure."""
+
+    start: int
+    end: int
+    keys: frozenset[str]
+    weighty: frozenset[str]
+    facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +97,15 @@ class PassageIndex:
         self.text = text
         self._language = detect_language(text)
         self._context = analyse(context, self._language)
-        self.units = tuple(
-            _Unit(span.start, span.end, found.terms, found.facts, found.has_negation)
-            for span in split_sentences(text)
-            for found in (analyse(text[span.start : span.end], self._language),)
-        )
+        units: list[_Unit] = []
+        self._stretches: list[_Stretch] = []
+        for span in split_sentences(text):
+            found = analyse(text[span.start : span.end], self._language)
+            units.append(
+                _Unit(span.start, span.end, found.terms, found.facts, found.has_negation)
+            )
+            self._stretches += _stretches(found, span.start)
+        self.units = tuple(units)
         self._by_key: dict[str, set[int]] = {}
         for index, unit in enumerate(self.units):
             for term in unit.terms:
@@ -149,7 +171,6 @@ class PassageIndex:
     ) -> list[_Window]:
         """Windows that carry enough of the claim's words, best first."""
         weights = [rarity.weight(term) for term in terms]
-        total = sum(weights)
         in_context = [not self._context_keys.isdisjoint(options) for options in keys]
         masks = [0] * len(self.units)
         for bit, options in enumerate(keys):
@@ -180,7 +201,7 @@ class PassageIndex:
                 ):
                     continue
                 if mask not in scores:
-                    scores[mask] = _coverage(mask, weights, total, in_context)
+                    scores[mask] = _coverage(mask, weights, in_context, len(facts_left))
                 coverage, in_text = scores[mask]
                 if coverage < COVERAGE_NEEDED or in_text < TEXT_COVERAGE_NEEDED:
                     continue
@@ -200,11 +221,15 @@ class PassageIndex:
                 present.setdefault(term.key, set()).add(term.negated)
         for term, options in zip(terms, keys, strict=True):
             here = term.key in present if term.key.isupper() else not options.isdisjoint(present)
-            if term.required and not here and options.isdisjoint(self._context_keys):
+            if here or not term.required:
+                continue
+            if options.isdisjoint(self._context_keys):
+                return "not_supported"
+            if _replaced_by_opposite(term.key, present, {other.key for other in terms}):
                 return "not_supported"
         if not window.facts_found:
             return "number_mismatch"
-        if not self._figures_belong(units, claim):
+        if not self._figures_belong(window, claim):
             return "number_mismatch"
         if _denied(units, claim, keys, terms, present):
             return "negation_mismatch"
@@ -212,43 +237,49 @@ class PassageIndex:
             return "not_supported"
         return None
 
-    def _figures_belong(self, units: tuple[_Unit, ...], claim: TextAnalysis) -> bool:
+    def _figures_belong(self, window: _Window, claim: TextAnalysis) -> bool:
         """Whether each figure is said of what the claim says it of, not of a neighbour."""
-        claimed = {term.key for term in claim.terms}
+        start, end = self.units[window.first].start, self.units[window.last].end
+        inside = [s for s in self._stretches if start <= s.start and s.end <= end]
+        claimed = _stretches(claim, 0)
         for fact in claim.facts:
-            holders = [unit for unit in units if fact.is_in(unit.facts)]
+            holders = [stretch for stretch in inside if fact.is_in(stretch.facts)]
             if not holders:
                 continue
-            near = _keys_near(fact, claim)
-            best = max(holders, key=lambda unit: len(near & {t.key for t in unit.terms}))
-            said = near & {term.key for term in best.terms}
-            for rival in self.units:
-                same_kind = [
-                    other
-                    for other in rival.facts
-                    if _comparable(fact, other) and not fact.matches(other)
-                ]
-                if not same_kind or fact.is_in(rival.facts):
+            near = next(s.weighty for s in claimed if s.start <= fact.start < s.end)
+            best = max(holders, key=lambda stretch: len(near & stretch.keys))
+            said = near & best.keys
+            for rival in self._stretches:
+                if fact.is_in(rival.facts) or not any(
+                    _comparable(fact, other) for other in rival.facts
+                ):
                     continue
-                if said < (near & {term.key for term in rival.terms}):
+                if said < near & rival.keys:
                     return False
-            if _under_opposite_heading(best, units, claimed & near):
+            if _under_opposite_heading(best, inside, near):
                 return False
         return True
 
 
 def _coverage(
-    mask: int, weights: list[float], total: float, in_context: list[bool]
+    mask: int, weights: list[float], in_context: list[bool], facts: int
 ) -> tuple[float, float]:
+    """Shares of the claim's weight found with and without the context.
+
+    Figures that are found add weight; one that is missing is judged apart, not here.
+    """
+    figures = _FIGURE_WEIGHT * sum(mask >> (len(weights) + bit) & 1 for bit in range(facts))
+    total = sum(weights) + figures
     if total == 0:
         return 1.0, 1.0
-    in_text = sum(weight for bit, weight in enumerate(weights) if mask >> bit & 1)
-    with_context = in_text + sum(
-        weight
-        for bit, weight in enumerate(weights)
-        if in_context[bit] and not mask >> bit & 1
-    )
-    return with_context / total, in_text / total
+    in_text = figures
+    in_headings = 0.0
+    for bit, weight in enumerate(weights):
+        if mask >> bit & 1:
+            in_text += weight
+        elif in_context[bit]:
+            in_headings += weight
+    return (in_text + in_headings) / total, in_text / total
 
 
 def _distinct(terms: Iterable[Term]) -> list[Term]:
@@ -264,41 +295,43 @@ def _comparable(fact: Fact, other: Fact) -> bool:
     return fact.kind == other.kind and fact.kind != "identifier" and fact.unit == other.unit
 
 
-def _keys_near(fact: Fact, claim: TextAnalysis) -> set[str]:
-    """Keys of the claim that go with the figure: all, or the nearest when figures compete."""
-    rivals = [
-        other for other in claim.facts if other is not fact and _comparable(fact, other)
+def _stretches(analysis: TextAnalysis, offset: int) -> list[_Stretch]:
+    return [
+        _Stretch(
+            offset + start,
+            offset + end,
+            frozenset(term.key for term in terms),
+            frozenset(term.key for term in terms if not term.light),
+            tuple(fact for fact in analysis.facts if start <= fact.start < end),
+        )
+        for start, end in figure_stretches(analysis)
+        for terms in ([term for term in analysis.terms if start <= term.start < end],)
     ]
-    return {
-        term.key
-        for term in claim.terms
-        if not term.light
-        and all(_gap(term, fact) <= _gap(term, rival) for rival in rivals)
-    }
-
-
-def _gap(term: Term, fact: Fact) -> int:
-    return max(fact.start - term.end, term.start - fact.end, 0)
 
 
 def _under_opposite_heading(
-    holder: _Unit, units: tuple[_Unit, ...], claimed: set[str]
+    holder: _Stretch, inside: list[_Stretch], near: frozenset[str]
 ) -> bool:
     """Whether the nearest of two opposites before a figure is the one not claimed.
 
     « Majeur : 86 €. Mineur : 42 €. » does not say 42 € of an adult.
     """
+    before = [stretch for stretch in inside if stretch.start <= holder.start]
     for group in OPPOSITES:
-        wanted = claimed & group
+        wanted = near & group
         if not wanted:
             continue
-        for unit in reversed([unit for unit in units if unit.start <= holder.start]):
-            found = {term.key for term in unit.terms} & group
-            if found:
-                if not found & wanted:
-                    return True
-                break
+        found = next((s.keys & group for s in reversed(before) if s.keys & group), wanted)
+        if not found & wanted:
+            return True
     return False
+
+
+def _replaced_by_opposite(key: str, present: Iterable[str], claimed: set[str]) -> bool:
+    """Whether the window speaks of an opposite of `key` that the claim does not name."""
+    return any(
+        key in group and (group & set(present)) - claimed for group in OPPOSITES
+    )
 
 
 def _denied(
@@ -312,19 +345,18 @@ def _denied(
     if claim.has_negation and not any(unit.has_negation for unit in units):
         return True
     weighty = {key for t, options in zip(terms, keys, strict=True) if not t.light for key in options}
+    closest = max(units, key=lambda unit: len({term.key for term in unit.terms} & weighty))
+    here: dict[str, set[bool]] = {}
+    for term in closest.terms:
+        here.setdefault(term.key, set()).add(term.negated)
     polarity: dict[str, set[bool]] = {}
     for term in claim.terms:
         polarity.setdefault(term.key, set()).add(term.negated)
     for term, options in zip(terms, keys, strict=True):
-        said = set[bool]().union(*(present.get(key, set()) for key in options))
-        if not said or not polarity[term.key].isdisjoint(said):
-            continue
-        if not term.light:
+        where = here if term.light else present
+        said = set[bool]().union(*(where.get(key, set()) for key in options))
+        if said and polarity[term.key].isdisjoint(said):
             return True
-        for unit in units:
-            unit_keys = {other.key for other in unit.terms}
-            if term.key in unit_keys and (unit_keys & weighty or not weighty):
-                return True
     return False
 
 

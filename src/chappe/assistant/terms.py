@@ -22,7 +22,10 @@ from chappe.assistant.matching import plain_typography, strip_accents
 
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _BOUNDARY = re.compile(r"[,;:.!?()\n\u2026]")
-_CLAUSE_WORDS = frozenset("mais car sauf si et ou puis but and or if".split())
+_CLAUSE_WORDS = frozenset(
+    "mais car sauf si et ou puis sans hors excepté but and or if without".split()
+)
+_FIGURE_BREAK = re.compile(r"[,;]|\s(?:et|ou|mais|contre|puis|and|or|but)\s")
 _SCOPED_NEGATIONS = frozenset("ne n pas aucun aucune jamais ni not no never cannot t".split())
 _SHORT_NEGATIONS = {"sans": 3, "hors": 3, "sauf": 4, "excepté": 4, "non": 1, "without": 3}
 _COPULAS = frozenset(
@@ -52,6 +55,7 @@ class Term:
 class TextAnalysis:
     """Terms and figures of a text, and whether it holds a negation at all."""
 
+    text: str
     terms: tuple[Term, ...]
     facts: tuple[Fact, ...]
     has_negation: bool
@@ -115,7 +119,22 @@ def analyse(text: str, language: str | None = None) -> TextAnalysis:
         )
         negated = (word.flips + (word.lower in NEGATIVE_WORDS)) % 2 == 1
         terms.append(Term(key, word.start, word.end, negated, light, required))
-    return TextAnalysis(tuple(terms), facts, has_negation)
+    return TextAnalysis(text, tuple(terms), facts, has_negation)
+
+
+def figure_stretches(analysis: TextAnalysis) -> tuple[tuple[int, int], ...]:
+    """Cut a text between figures of one kind, at the first comma or conjunction after each.
+
+    « 86 € pour un majeur et 42 € pour un mineur » gives two stretches: what is said of a figure
+    stands in its own. Spans are half-open, in code points of the text, and cover it.
+    """
+    cuts = [0]
+    for left, right in zip(analysis.facts, analysis.facts[1:], strict=False):
+        if left.kind == right.kind and left.unit == right.unit:
+            found = _FIGURE_BREAK.search(analysis.text, left.end, right.start)
+            if found is not None:
+                cuts.append(found.end())
+    return tuple(zip(cuts, [*cuts[1:], len(analysis.text)], strict=True))
 
 
 def _words(plain: str) -> Iterator[_Word]:
@@ -177,7 +196,9 @@ def _flip(words: list[_Word], index: int, reach: int) -> int:
 
 
 def _is_restriction(words: list[_Word], index: int) -> bool:
-    """« ne … que » restricts and does not deny."""
+    """« ne … que » and « n'importe » do not deny."""
+    if index + 1 < len(words) and words[index + 1].lower == "importe":
+        return True
     for word in words[index + 1 : index + 7]:
         if word.clause != words[index].clause or word.lower in _SECOND_NEGATIONS:
             return False

@@ -1,0 +1,161 @@
+"""Loading a source: what is new or changed is indexed, what is unchanged is left, what went is
+removed; then the passages without vector get one. Each batch is committed: an interrupted load
+goes on where it was.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+
+from chappe.core.database import Database
+from chappe.gateway import Gateway
+from chappe.knowledge import vectors
+from chappe.knowledge.indexing import (
+    INDEX_VERSION,
+    PreparedDocument,
+    known_hashes,
+    prepare,
+    remove,
+    write,
+)
+from chappe.knowledge.sources.archive import SourceItem
+
+BATCH = 20
+
+Progress = Callable[[str, int, int | None], Awaitable[None]]
+
+
+@dataclass
+class SyncReport:
+    """What a load did, and where its time went (seconds)."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    embedded: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def spend(self, part: str, began: float) -> None:
+        """Add the time since `began` (perf_counter) to a part."""
+        self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class _Batch:
+    prepared: list[PreparedDocument]
+    unchanged: int
+    seen: list[str]
+
+
+def _take(items: Iterator[SourceItem], known: dict[str, str], report: SyncReport) -> _Batch | None:
+    """Read and prepare the next changed documents; runs in a thread."""
+    prepared: list[PreparedDocument] = []
+    seen: list[str] = []
+    unchanged = 0
+    while len(prepared) < BATCH and len(seen) < 50 * BATCH:
+        began = time.perf_counter()
+        item = next(items, None)
+        report.spend("read", began)
+        if item is None:
+            break
+        seen.append(item.external_id)
+        digest = hashlib.sha256(f"{INDEX_VERSION} {item.content_hash}".encode()).hexdigest()
+        if known.get(item.external_id) == digest:
+            unchanged += 1
+            continue
+        began = time.perf_counter()
+        document = item.parse()
+        report.spend("parse", began)
+        began = time.perf_counter()
+        prepared.append(prepare(document, digest))
+        report.spend("analyse", began)
+    return _Batch(prepared, unchanged, seen) if seen else None
+
+
+async def ensure_collection(database: Database, slug: str, title: str, source: str) -> int:
+    """The id of a public collection, made if it isn't there."""
+    async with database.session() as session:
+        result = await session.execute(
+            text("""
+                insert into collection (slug, title, source, public)
+                values (:slug, :title, :source, true)
+                on conflict (slug) do update set title = excluded.title returning id
+            """),
+            {"slug": slug, "title": title, "source": source},
+        )
+        return int(result.scalar_one())
+
+
+async def synchronise(
+    database: Database,
+    gateway: Gateway | None,
+    collection_id: int,
+    items: Iterable[SourceItem],
+    *,
+    total: int | None,
+    complete: bool,
+    progress: Progress,
+) -> SyncReport:
+    """Bring a collection in line with a source.
+
+    Args:
+        gateway: gives the vectors; None leaves them out.
+        complete: are `items` the whole source, so that what isn't among them went away.
+
+    Raises:
+        SourceFormatError: a document can't be read; what came before it is kept.
+        ChappeError: the database or the encoder can't be reached.
+    """
+    report = SyncReport()
+    async with database.session() as session:
+        known = await known_hashes(session, collection_id)
+    iterator = iter(items)
+    seen: set[str] = set()
+    await progress("indexing", 0, total)
+    while batch := await asyncio.to_thread(_take, iterator, known, report):
+        began = time.perf_counter()
+        if batch.prepared:
+            async with database.session() as session:
+                await write(session, collection_id, batch.prepared)
+        report.spend("write", began)
+        for item in batch.prepared:
+            if item.document.external_id in known:
+                report.changed += 1
+            else:
+                report.added += 1
+        report.unchanged += batch.unchanged
+        seen.update(batch.seen)
+        await progress("indexing", len(seen), total)
+    if complete:
+        gone = sorted(set(known) - seen)
+        for at in range(0, len(gone), 500):
+            async with database.session() as session:
+                await remove(session, collection_id, gone[at : at + 500])
+        report.removed = len(gone)
+    if gateway is not None and gateway.encoder is not None:
+        began = time.perf_counter()
+        missing = await vectors.count_missing(database, collection_id, gateway.encoder.name)
+        if missing:
+            await progress("embedding", 0, missing)
+
+            async def embedded(done: int) -> None:
+                await progress("embedding", done, missing)
+
+            report.embedded = await vectors.fill(database, gateway, collection_id, embedded)
+        report.spend("embed", began)
+    await _analyse(database)
+    return report
+
+
+async def _analyse(database: Database) -> None:
+    # Fresh statistics and visibility map: without them the postings' index is read with the table.
+    async with database.engine.connect() as connection:
+        automatic = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await automatic.execute(text("vacuum (analyze) posting, passage, document, embedding"))
+
+
