@@ -1,6 +1,7 @@
 """Finds the span of a passage that carries a claim, or says what is missing."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from chappe.assistant.terms import (
     figure_stretches,
 )
 
+_Polarity = tuple[bool, bool]
+_CONDITION = re.compile(r"\b(?:si|s'(?=ils?\b)|lorsqu|quand|en cas)[^,;.:]*", re.IGNORECASE)
 Failure = Literal["not_supported", "number_mismatch", "negation_mismatch"]
 
 COVERAGE_NEEDED = 0.72
@@ -29,6 +32,13 @@ _MAX_UNITS = 9
 _MAX_LENGTH = 700
 _TRIED_WINDOWS = 12
 _PREFIX = 6
+_SUBJECT = 3
+_ANAPHOR = re.compile(
+    r"(?:ils?|elles?|ce|cet|cette|ces|cela|celle-ci|celui-ci|leurs?|son|sa|ses|passé ce|"
+    r"dans (?:le|ce) cas|à défaut|si elles?|s'ils?|it|they|this|these|its|their)\b",
+    re.IGNORECASE,
+)
+_MODALS = frozenset({"OBLIGATION", "PERMISSION"})
 _FIGURE_WEIGHT = 0.8
 
 
@@ -45,9 +55,19 @@ class Support:
 class _Unit:
     start: int
     end: int
-    terms: tuple[Term, ...]
-    facts: tuple[Fact, ...]
-    has_negation: bool
+    found: TextAnalysis
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return self.found.terms
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        return self.found.facts
+
+    @property
+    def has_negation(self) -> bool:
+        return self.found.has_negation
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +121,16 @@ class PassageIndex:
         self._stretches: list[_Stretch] = []
         for span in split_sentences(text):
             found = analyse(text[span.start : span.end], self._language)
-            units.append(
-                _Unit(span.start, span.end, found.terms, found.facts, found.has_negation)
-            )
+            units.append(_Unit(span.start, span.end, found))
             self._stretches += _stretches(found, span.start)
         self.units = tuple(units)
+        self._is_prose = [
+            text[unit.start : unit.end].rstrip("»\"”)* ").endswith((".", "!", "?", "…"))
+            for unit in self.units
+        ]
+        self._is_anaphoric = [
+            _ANAPHOR.match(text, unit.start) is not None for unit in self.units
+        ]
         self._by_key: dict[str, set[int]] = {}
         for index, unit in enumerate(self.units):
             for term in unit.terms:
@@ -183,12 +208,20 @@ class PassageIndex:
                 if fact.is_in(unit.facts):
                     masks[index] |= 1 << bit
         all_facts = ((1 << len(facts_left)) - 1) << len(terms)
+        reaches = self._antecedents(masks, keys, len(facts_left))
         windows: list[_Window] = []
         scores: dict[int, tuple[float, float]] = {}
         for first in range(len(self.units)):
-            mask = 0
+            mask, sentence = 0, -1
             for last in range(first, min(first + _MAX_UNITS, len(self.units))):
                 length = self.units[last].end - self.units[first].start
+                if self._is_prose[last]:
+                    if sentence != -1:
+                        if self._is_anaphoric[last] and sentence == last - 1 == first:
+                            mask &= reaches[sentence]
+                        elif must_hold is None:
+                            break
+                    sentence = last
                 if last > first and length > _MAX_LENGTH and must_hold is None:
                     break
                 mask |= masks[last]
@@ -211,29 +244,51 @@ class PassageIndex:
         windows.sort(key=lambda window: -window.rank)
         return windows
 
+    def _antecedents(
+        self, masks: list[int], keys: list[frozenset[str]], facts: int
+    ) -> list[int]:
+        """What each unit may lend to a following « il », « ce délai »: its subject and figures."""
+        lent: list[int] = []
+        for index, unit in enumerate(self.units):
+            subject = {term.key for term in [t for t in unit.terms if not t.light][:_SUBJECT]}
+            mask = ((1 << facts) - 1) << len(keys)
+            for bit, options in enumerate(keys):
+                if not options.isdisjoint(subject):
+                    mask |= 1 << bit
+            lent.append(mask & masks[index])
+        return lent
+
     def _judge(
         self, window: _Window, claim: TextAnalysis, terms: list[Term], keys: list[frozenset[str]]
     ) -> Failure | None:
         units = self.units[window.first : window.last + 1]
-        present: dict[str, set[bool]] = {}
-        for unit in units:
-            for term in unit.terms:
-                present.setdefault(term.key, set()).add(term.negated)
+        claimed = {term.key for term in terms}
+        weighty = {
+            key for t, options in zip(terms, keys, strict=True) if not t.light for key in options
+        }
+        closest = max(units, key=lambda unit: len({term.key for term in unit.terms} & weighty))
+        closest_keys = {term.key for term in closest.terms}
+        present = _polarities(term for unit in units for term in unit.terms)
         for term, options in zip(terms, keys, strict=True):
             here = term.key in present if term.key.isupper() else not options.isdisjoint(present)
-            if here or not term.required:
-                continue
-            if options.isdisjoint(self._context_keys):
+            if term.required and not here and options.isdisjoint(self._context_keys):
                 return "not_supported"
-            if _replaced_by_opposite(term.key, present, {other.key for other in terms}):
+            if term.key not in closest_keys and _replaced_by_opposite(
+                term.key, closest_keys, claimed
+            ):
                 return "not_supported"
         if not window.facts_found:
             return "number_mismatch"
         if not self._figures_belong(window, claim):
             return "number_mismatch"
-        if _denied(units, claim, keys, terms, present):
+        if _denied(units, closest, claim, keys, terms, present):
             return "negation_mismatch"
-        if _duty_made_of_a_choice(claim, present):
+        if (
+            _duty_made_of_a_choice(claim, present)
+            or _substituted(terms, keys, claim, units)
+            or _restriction_dropped(claim, closest)
+            or _condition_swapped(claim, closest)
+        ):
             return "not_supported"
         return None
 
@@ -250,7 +305,7 @@ class PassageIndex:
             best = max(holders, key=lambda stretch: len(near & stretch.keys))
             said = near & best.keys
             for rival in self._stretches:
-                if fact.is_in(rival.facts) or not any(
+                if fact.unit is None or fact.is_in(rival.facts) or not any(
                     _comparable(fact, other) for other in rival.facts
                 ):
                     continue
@@ -327,40 +382,98 @@ def _under_opposite_heading(
     return False
 
 
-def _replaced_by_opposite(key: str, present: Iterable[str], claimed: set[str]) -> bool:
-    """Whether the window speaks of an opposite of `key` that the claim does not name."""
+def _replaced_by_opposite(key: str, present: set[str], claimed: set[str]) -> bool:
+    """Whether `present` holds an opposite of `key` that the claim does not name."""
     return any(
-        key in group and (group & set(present)) - claimed for group in OPPOSITES
+        key in group and (group & present) - claimed for group in OPPOSITES
     )
 
 
 def _denied(
     units: tuple[_Unit, ...],
+    closest: _Unit,
     claim: TextAnalysis,
     keys: list[frozenset[str]],
     terms: list[Term],
-    present: dict[str, set[bool]],
+    present: dict[str, set[_Polarity]],
 ) -> bool:
     """Whether the claim denies what the window affirms, or the reverse."""
     if claim.has_negation and not any(unit.has_negation for unit in units):
         return True
-    weighty = {key for t, options in zip(terms, keys, strict=True) if not t.light for key in options}
-    closest = max(units, key=lambda unit: len({term.key for term in unit.terms} & weighty))
-    here: dict[str, set[bool]] = {}
-    for term in closest.terms:
-        here.setdefault(term.key, set()).add(term.negated)
-    polarity: dict[str, set[bool]] = {}
-    for term in claim.terms:
-        polarity.setdefault(term.key, set()).add(term.negated)
+    here = _polarities(closest.terms)
+    polarity = _polarities(claim.terms)
     for term, options in zip(terms, keys, strict=True):
-        where = here if term.light else present
-        said = set[bool]().union(*(where.get(key, set()) for key in options))
-        if said and polarity[term.key].isdisjoint(said):
+        modal = term.key in _MODALS
+        if term.light and not modal:
+            continue
+        where = here if modal else present
+        said = set[_Polarity]().union(*(where.get(key, set()) for key in options))
+        if said and not any(
+            mine[0] == theirs[0] or (not modal and mine[1] == theirs[1])
+            for mine in polarity[term.key]
+            for theirs in said
+        ):
             return True
     return False
 
 
-def _duty_made_of_a_choice(claim: TextAnalysis, present: dict[str, set[bool]]) -> bool:
+def _polarities(terms: Iterable[Term]) -> dict[str, set[_Polarity]]:
+    found: dict[str, set[_Polarity]] = {}
+    for term in terms:
+        found.setdefault(term.key, set()).add((term.negated, term.clause_negated))
+    return found
+
+
+def _substituted(
+    terms: list[Term], keys: list[frozenset[str]], claim: TextAnalysis, units: tuple[_Unit, ...]
+) -> bool:
+    """Whether a missing word stands where the source has another (« tribunal judiciaire »)."""
+    options = {term.key: alike for term, alike in zip(terms, keys, strict=True)}
+    claimed = frozenset(key for alike in keys for key in alike)
+    present = {term.key for unit in units for term in unit.terms}
+    followers: dict[str, set[str]] = {}
+    for unit in units:
+        for left, right in _adjacent(unit.found):
+            followers.setdefault(left.key, set()).add(right.key)
+    for left, right in _adjacent(claim):
+        if right.light or not options[right.key].isdisjoint(present):
+            continue
+        for key in options[left.key]:
+            if followers.get(key, set()) - claimed:
+                return True
+    return False
+
+
+def _adjacent(analysis: TextAnalysis) -> Iterable[tuple[Term, Term]]:
+    for left, right in zip(analysis.terms, analysis.terms[1:], strict=False):
+        if not analysis.text[left.end : right.start].strip():
+            yield left, right
+
+
+def _restriction_dropped(claim: TextAnalysis, closest: _Unit) -> bool:
+    """Whether « ne … que » in the source is gone from the claim, along with what it spares."""
+    position = closest.found.restricted
+    claimed = {term.key for term in claim.terms}
+    if position is None or claim.restricted is not None or "ONLY" in claimed:
+        return False
+    spared = {term.key for term in closest.terms if term.start > position and not term.light}
+    return len(spared & claimed) * 2 < len(spared)
+
+
+def _condition_swapped(claim: TextAnalysis, closest: _Unit) -> bool:
+    """Whether claim and source both state a condition, without a word in common."""
+    wanted = _CONDITION.search(claim.text)
+    stated = _CONDITION.search(closest.found.text)
+    if wanted is None or stated is None:
+        return False
+    mine = {t.key for t in claim.terms if wanted.start() <= t.start < wanted.end()}
+    theirs = {t.key for t in closest.terms if stated.start() <= t.start < stated.end()}
+    return bool(mine) and bool(theirs) and mine.isdisjoint(theirs)
+
+
+def _duty_made_of_a_choice(claim: TextAnalysis, present: dict[str, set[_Polarity]]) -> bool:
     """« vous devez » where the source only says « vous pouvez »."""
     duty = any(term.key == "OBLIGATION" and not term.negated for term in claim.terms)
-    return duty and "OBLIGATION" not in present and False in present.get("PERMISSION", set())
+    return duty and "OBLIGATION" not in present and any(
+        not negated for negated, _ in present.get("PERMISSION", set())
+    )

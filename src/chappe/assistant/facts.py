@@ -57,6 +57,12 @@ _WORDS = (
 ).split()
 _NUMBER_WORDS: dict[str, int] = {word: value for value, word in enumerate(_WORDS)}
 _NUMBER_WORDS["une"] = 1
+_NUMBER_WORDS |= {
+    f"{stem}ième": value
+    for value, stem in enumerate(
+        "deux trois quatr cinqu six sept huit neuv dix onz douz".split(), 2
+    )
+}
 for _tens, _start in {"vingt": 20, "trente": 30, "quarante": 40, "cinquante": 50,
                       "soixante": 60}.items():
     _NUMBER_WORDS[_tens] = _start
@@ -121,6 +127,8 @@ _FACT = re.compile(
     | (?P<code>\b(?=\w*\d)(?=\w*[a-zA-Z])(?!\d+(?:er|re|ère|e|ème|ième|st|nd|rd|th|km|kg|m|cm|mm)\b)
         [A-Za-z]{{1,6}}\d[\w-]*)
     | (?P<dashed>\b\d+(?:-\d+)+\b)
+    | (?P<span>\b(?:dans[ ](?:le|la|l')[ ]?|l[ea'][ ]?(?=\w+[ ]qui[ ]sui))
+        (?P<span_unit>mois|année|semaine)\b)
     | (?P<number>(?<![\w,.])(?:\d{{1,3}}(?:[ ]\d{{3}})+|\d{{1,3}}(?:\.\d{{3}})+|\d+)
         (?:[,.]\d+)?)(?P<ordinal>\s?(?:er|re|ère|ème|ième|e|st|nd|rd|th)\b)?
         (?:[ ]{{0,2}}(?P<multiple>millions?|milliards?)\b)?(?:[ ]{{0,2}}(?P<unit>{_UNIT_PATTERN}))?
@@ -141,6 +149,8 @@ _BOUNDS = (
     ("before", re.compile(r"(?:avant(?: le| l')?|before)\s*$", re.IGNORECASE)),
     ("after", re.compile(r"(?:après(?: le| l')?|after|depuis(?: le)?)\s*$", re.IGNORECASE)),
 )
+
+_BOUND_BEHIND = re.compile(r"\s+(avant|après|before|after)\b", re.IGNORECASE)
 
 
 def find_facts(text: str) -> tuple[Fact, ...]:
@@ -174,7 +184,7 @@ def _with_unit_of(fact: Fact, match: re.Match[str]) -> Fact:
 
 def _read(match: re.Match[str], text: str) -> Fact | None:
     start, end = match.span()
-    bound = _bound(text, start)
+    bound = _bound(text, start, end)
     groups = match.groupdict()
 
     def fact(kind: str, value: Value) -> Fact:
@@ -196,6 +206,9 @@ def _read(match: re.Match[str], text: str) -> Fact | None:
     for name in ("form", "article", "phone", "code", "dashed"):
         if groups[name]:
             return fact("identifier", re.sub(r"[\s.*]", "", groups[name]).upper())
+    if groups["span"]:
+        unit, factor = _unit(groups["span_unit"])
+        return Fact("number", Decimal(factor), unit, bound, start, end)
     if groups["number"]:
         value = _decimal(groups["number"])
         if groups["multiple"]:
@@ -242,6 +255,9 @@ def _unit(written: str | None) -> tuple[str | None, int]:
     return _UNITS[plain]
 
 
-def _bound(text: str, start: int) -> str | None:
+def _bound(text: str, start: int, end: int) -> str | None:
+    behind = _BOUND_BEHIND.match(text, end)
+    if behind is not None:
+        return "before" if behind.group(1).lower() in ("avant", "before") else "after"
     before = text[max(0, start - 18) : start]
     return next((name for name, pattern in _BOUNDS if pattern.search(before)), None)

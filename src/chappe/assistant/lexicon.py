@@ -38,7 +38,7 @@ LIGHT_STEMS = frozenset(
     besoin procedur situat rend rendr all ven util dispos princip general generalement different
     certain suiv particuli prev prevoi prevu consist faudr trouv savoir import simpl simplement
     bien ici voir indiqu precis document piec dossi demand present fourn
-    apport produir munir pren prendr pris mettr mis dit dir appel titr
+    rempl ag vari compr arriv donn apport produir munir pren prendr pris mettr mis dit dir appel titr
     make get need provid go us follow inform case person also
     """.split()
 )
@@ -52,16 +52,26 @@ CONCEPTS: dict[str, str] = {
     "PERMISSION": "pouvoir peux peut peuvent pouvez pourra pourrez pourront pouvons possible "
     "possibles possibilité autorisé autorisée autorisés autorise may can allowed",
     "RENEW": "refaire renouveler renouvellement renouvelé renouvelée renouvelez renew renewal",
+    "BEGIN": "commencer commence commencent débuter débute débutent début",
+    "END": "terminer termine terminent fin finir finit finissent",
+    "INFORM": "avertir avertissez prévenir prévenez informer informez signaler signalez aviser",
+    "PAY": "payer payez payé payée payés payées paiement verser versé versée versés versées verse "
+    "versement régler réglé réglée règlement",
+    "EXCEED": "dépasser dépasse dépassent excéder excède excèdent",
+    "RISK": "risquer risquez risque encourir encourue encouru encourez passible",
+    "CONTEST": "contester contestez contestation contesté recours saisir saisissez saisi saisine",
+    "RECEIVE": "percevoir perçoit percevez perçue perçu touche touchez toucher reçoit recevez "
+    "recevoir recevrez reçoivent",
     "SEND": "envoyer envoie envoyé envoyée envoyez envoi transmettre transmettez transmis "
-    "transmise adresser adressez adressée adressé",
+    "transmise adressée adressé",
     "GIVE": "présenter présentez présenté présentés présentées fournir fournissez fourni fournie "
     "fournis fournies apporter apportez produire joindre joindrez joignez munir remettre "
     "fournissant présentation provide",
-    "GO": "rendre rendez rendent aller allez déplacer déplacez déplacement",
+    "GO": "adresser adressez rendre rendez rendent aller allez déplacer déplacez déplacement",
     "DELIVER": "délivrer délivré délivrée délivrés délivrance délivre délivrées établi établie "
     "établit remis remise issued issue",
     "DEPOSIT": "déposer déposé déposée dépôt déposez dépose",
-    "COST": "coûte coûtent coût coûts prix tarif tarifs montant montants coûter coûtera "
+    "COST": "coûte coûtent coût coûts somme sommes prix tarif tarifs montant montants coûter coûtera "
     "cost costs price",
     "DURATION": "durée délai délais dure durent durera",
     "MOVE": "déménagement déménager déménagé déménagez",
@@ -105,6 +115,7 @@ CONCEPTS: dict[str, str] = {
     "POST_OFFICE": "poste",
     "TAX_OFFICE": "impôts",
     "SCHOOL": "école écoles",
+    "FRANCE": "france",
     "FRENCH": "français française françaises",
     "FOREIGN": "étranger étrangère étrangers étrangères",
     "SINGLE": "célibataire célibataires",
@@ -113,7 +124,7 @@ CONCEPTS: dict[str, str] = {
     "WIDOW": "veuf veuve",
     "LOSS": "perte perdu perdue perdus perdre",
     "THEFT": "vol volé volée volés",
-    "BIRTH": "naissance naissances",
+    "BIRTH": "né née nés nées naître naissance naissances",
     "MARRIAGE": "mariage",
     "DEATH": "décès",
     "ONLINE": "internet téléservice téléprocédure",
@@ -134,11 +145,13 @@ CONCEPTS: dict[str, str] = {
     "INCREASE": "augmenter augmente augmentation augmenté hausse majoré majoration",
     "DECREASE": "diminuer diminue diminution diminué baisse réduit réduire réduction",
     "ALWAYS": "toujours",
-    "ONLY": "uniquement seulement exclusivement only",
+    "ONLY": "seuls seules uniquement seulement exclusivement only",
     "AUTOMATIC": "automatique automatiquement",
     "IMMEDIATE": "immédiat immédiate immédiatement",
-    "ANNUAL": "annuel annuelle annuellement",
-    "MONTHLY": "mensuel mensuelle mensuellement",
+    "YEAR": "an ans année années annuel annuelle annuellement year years",
+    "MONTH": "mois mensuel mensuelle mensuellement month months",
+    "WEEK": "semaine semaines hebdomadaire week weeks",
+    "DAY": "jour jours quotidien quotidienne quotidiennement day days",
     "PUBLIC": "public publics publique",
     "PRIVATE": "privé privée privés",
     "TEMPORARY": "provisoire temporaire",
@@ -146,14 +159,17 @@ CONCEPTS: dict[str, str] = {
 }
 
 CRITICAL = frozenset(CONCEPTS) - frozenset(
-    "OBLIGATION PERMISSION RENEW SEND GIVE GO DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE "
+    "BEGIN END INFORM PAY EXCEED RISK CONTEST RECEIVE OBLIGATION PERMISSION RENEW SEND GIVE GO DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE "
     "EXPIRY CHILD FIRST BEFORE_HAND".split()
 )
 
-LIGHT_CONCEPTS = frozenset("OBLIGATION PERMISSION GIVE GO COST DURATION RENEW DELIVER".split())
+LIGHT_CONCEPTS = frozenset("RECEIVE RISK OBLIGATION PERMISSION GIVE GO COST DURATION RENEW DELIVER".split())
 
 NEGATIVE_WORDS: dict[str, str] = {
     **dict.fromkeys("facultatif facultative facultatifs optionnel optional".split(), "OBLIGATION"),
+    **dict.fromkeys(
+        "limité limitée limités limitées plafonné plafonnée plafonnés".split(), "EXCEED"
+    ),
     **dict.fromkeys(
         "interdit interdite interdits interdiction impossible impossibilité forbidden".split(),
         "PERMISSION",
@@ -175,6 +191,7 @@ OPPOSITES: tuple[frozenset[str], ...] = tuple(
         "TENANT LANDLORD",
         "BUYER SELLER",
         "FRENCH FOREIGN",
+        "FRANCE FOREIGN",
         "SINGLE MARRIED DIVORCED WIDOW",
         "LOSS THEFT",
         "BIRTH MARRIAGE DEATH",
@@ -185,7 +202,7 @@ OPPOSITES: tuple[frozenset[str], ...] = tuple(
         "FIRST LAST",
         "MAXIMUM MINIMUM",
         "INCREASE DECREASE",
-        "ANNUAL MONTHLY",
+        "YEAR MONTH WEEK DAY",
         "PUBLIC PRIVATE",
         "TEMPORARY DEFINITIVE",
     )

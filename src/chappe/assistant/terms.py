@@ -25,9 +25,11 @@ _BOUNDARY = re.compile(r"[,;:.!?()\n\u2026]")
 _CLAUSE_WORDS = frozenset(
     "mais car sauf si et ou puis sans hors excepté but and or if without".split()
 )
+_COORDINATORS = frozenset("mais car sauf et sans hors excepté but and without".split())
+_SENTENCE_BREAK = re.compile(r"[;:.!?()\n\u2026]")
 _FIGURE_BREAK = re.compile(r"[,;]|\s(?:et|ou|mais|contre|puis|and|or|but)\s")
 _SCOPED_NEGATIONS = frozenset("ne n pas aucun aucune jamais ni not no never cannot t".split())
-_SHORT_NEGATIONS = {"sans": 3, "hors": 3, "sauf": 4, "excepté": 4, "non": 1, "without": 3}
+_SHORT_NEGATIONS = {"sans": 3, "hors": 3, "sauf": 4, "excepté": 4, "non": 2, "without": 3}
 _COPULAS = frozenset(
     "est sont sera seront était étaient reste restent devient deviennent is are was were".split()
 )
@@ -38,7 +40,8 @@ _SECOND_NEGATIONS = frozenset("pas plus jamais aucun aucune rien personne ni poi
 class Term:
     """A content word: `key` is a concept (upper case) or an accent-folded stem.
 
-    `negated`: stands in the scope of an odd number of negations of its clause. `light`: says
+    `negated`: stands in the scope of an odd number of negations. `clause_negated`: the same when
+    a negation is taken to cover the whole of its clause, subject included. `light`: says
     little on its own. `required`: a sentence may not claim it without finding it in its source.
     The span is half-open, in code points of the text.
     """
@@ -47,18 +50,23 @@ class Term:
     start: int
     end: int
     negated: bool
+    clause_negated: bool
     light: bool
     required: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TextAnalysis:
-    """Terms and figures of a text, and whether it holds a negation at all."""
+    """Terms and figures of a text, and whether it holds a negation at all.
+
+    `restricted`: where, in `text`, the « que » of a « ne … que » stands, else None.
+    """
 
     text: str
     terms: tuple[Term, ...]
     facts: tuple[Fact, ...]
     has_negation: bool
+    restricted: int | None
 
 
 @dataclass(slots=True)
@@ -68,7 +76,10 @@ class _Word:
     end: int
     upper: bool
     clause: int = 0
+    sentence: int = 0
     flips: int = 0
+    clause_flips: int = 0
+    apostrophe: bool = False
 
 
 def detect_language(text: str) -> str:
@@ -107,19 +118,22 @@ def analyse(text: str, language: str | None = None) -> TextAnalysis:
             cursor += 1
         if cursor < len(fact_spans) and fact_spans[cursor][0] < word.end:
             continue
-        key = _key(word, language)
+        key = _key(word, language) or _letter(plain, word)
         if key is None:
             continue
-        concept = key.isupper()
+        concept = len(key) > 1 and key.isupper()
         light = key in LIGHT_CONCEPTS if concept else key in LIGHT_STEMS
         required = (
             key in CRITICAL
+            or len(key) == 1
             or (not light and index in predicate)
             or (word.upper and not concept and _is_name(plain, word))
         )
-        negated = (word.flips + (word.lower in NEGATIVE_WORDS)) % 2 == 1
-        terms.append(Term(key, word.start, word.end, negated, light, required))
-    return TextAnalysis(text, tuple(terms), facts, has_negation)
+        denies = word.lower in NEGATIVE_WORDS
+        negated = (word.flips + denies) % 2 == 1
+        whole = (word.clause_flips + denies) % 2 == 1
+        terms.append(Term(key, word.start, word.end, negated, whole, light, required))
+    return TextAnalysis(text, tuple(terms), facts, has_negation, _restriction(words))
 
 
 def figure_stretches(analysis: TextAnalysis) -> tuple[tuple[int, int], ...]:
@@ -138,22 +152,31 @@ def figure_stretches(analysis: TextAnalysis) -> tuple[tuple[int, int], ...]:
 
 
 def _words(plain: str) -> Iterator[_Word]:
-    clause, last = 0, 0
+    clause, sentence, last = 0, 0, 0
     for match in _WORD.finditer(plain):
         if _BOUNDARY.search(plain, last, match.start()):
             clause += 1
+            sentence += _SENTENCE_BREAK.search(plain, last, match.start()) is not None
         last = match.end()
         written = match.group()
         if "-" in written and written.lower() not in CONCEPT_OF:
             for part in re.finditer(r"[^-]+", written):
                 start = match.start() + part.start()
-                yield _make_word(part.group(), start, clause)
+                yield _make_word(plain, start, start + len(part.group()), clause, sentence)
         else:
-            yield _make_word(written, match.start(), clause)
+            yield _make_word(plain, match.start(), match.end(), clause, sentence)
 
 
-def _make_word(written: str, start: int, clause: int) -> _Word:
-    return _Word(written.lower(), start, start + len(written), written[0].isupper(), clause)
+def _make_word(plain: str, start: int, end: int, clause: int, sentence: int) -> _Word:
+    return _Word(
+        plain[start:end].lower(),
+        start,
+        end,
+        plain[start].isupper(),
+        clause,
+        sentence,
+        apostrophe=plain[end : end + 1] == "'",
+    )
 
 
 def _mark_negations(words: list[_Word]) -> bool:
@@ -166,18 +189,25 @@ def _mark_negations(words: list[_Word]) -> bool:
                 continue
             if word.lower == "t" and (index == 0 or not words[index - 1].lower.endswith("n")):
                 continue
-            if word.lower in ("ne", "n") and _is_restriction(words, index):
+            if word.lower == "n" and not word.apostrophe:
+                continue
+            if word.lower in ("ne", "n") and _restricts(words, index) is not None:
                 continue
             reach = len(words)
         elif word.lower in _SHORT_NEGATIONS:
             reach = _SHORT_NEGATIONS[word.lower]
-        elif NEGATIVE_WORDS.get(word.lower) == "PERMISSION":
+        elif NEGATIVE_WORDS.get(word.lower) in ("PERMISSION", "EXCEED"):
             reach = len(words)
         if not reach:
             found = found or word.lower in NEGATIVE_WORDS
             continue
         found = True
         end = _flip(words, index, reach)
+        if reach == len(words):
+            _flip_clause(words, index)
+        else:
+            for reached in words[index + 1 : end]:
+                reached.clause_flips += 1
         if word.lower in _SCOPED_NEGATIONS:
             scoped_from = end
     return found
@@ -195,16 +225,41 @@ def _flip(words: list[_Word], index: int, reach: int) -> int:
     return len(words)
 
 
-def _is_restriction(words: list[_Word], index: int) -> bool:
-    """« ne … que » and « n'importe » do not deny."""
+def _flip_clause(words: list[_Word], index: int) -> None:
+    """Flip the words of the whole clause around `index`, subject and adverbials included."""
+    first = last = index
+    while first > 0 and not _parts(words[first - 1], words[first]):
+        first -= 1
+    while last + 1 < len(words) and not _parts(words[last], words[last + 1]):
+        last += 1
+    for word in words[first : last + 1]:
+        word.clause_flips += 1
+
+
+def _parts(left: _Word, right: _Word) -> bool:
+    return left.sentence != right.sentence or right.lower in _COORDINATORS
+
+
+def _restricts(words: list[_Word], index: int) -> int | None:
+    """Where the « que » of « ne … que » stands, which does not deny; the end for « n'importe »."""
     if index + 1 < len(words) and words[index + 1].lower == "importe":
-        return True
-    for word in words[index + 1 : index + 7]:
+        return len(words)
+    for position in range(index + 1, min(index + 8, len(words))):
+        word = words[position]
         if word.clause != words[index].clause or word.lower in _SECOND_NEGATIONS:
-            return False
+            return None
         if word.lower in ("que", "qu"):
-            return True
-    return False
+            return position
+    return None
+
+
+def _restriction(words: list[_Word]) -> int | None:
+    for index, word in enumerate(words):
+        if word.lower == "ne" or (word.lower == "n" and word.apostrophe):
+            position = _restricts(words, index)
+            if position is not None and position < len(words):
+                return words[position].start
+    return None
 
 
 def _predicates(words: list[_Word]) -> set[int]:
@@ -237,3 +292,11 @@ def _key(word: _Word, language: str) -> str | None:
     if word.lower in FUNCTION_WORDS or len(word.lower) < 2:
         return None
     return stem(word.lower, language)
+
+
+def _letter(plain: str, word: _Word) -> str | None:
+    """A lone capital that names a kind, as in « permis B »."""
+    if word.end - word.start != 1 or not word.upper or plain[word.end : word.end + 1] in ("'", "."):
+        return None
+    before = plain[: word.start].rstrip(" ")
+    return plain[word.start] if before and before[-1].isalpha() else None

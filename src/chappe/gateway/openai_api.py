@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import msgspec
@@ -11,13 +10,10 @@ from chappe import __version__
 from chappe.core import telemetry
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
+from chappe.core.streaming import Receive, Scope, Send, until_disconnect
 from chappe.gateway.exchange import Exchange, Operation
 from chappe.gateway.service import Gateway, error_message
 from chappe.identity import Actor, authenticate, require
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # Stable codes of OpenAI's envelope, where theirs has a name for the case.
 _CODES = {
@@ -81,18 +77,7 @@ class OpenAIApi:
         except ChappeError as error:
             await answer.json(error.status, envelope(error))
             return
-        # A client that leaves before the answer begins is only noticed by whoever listens for it.
-        working = asyncio.create_task(self._forward(actor, operation, body, answer))
-        leaving = asyncio.create_task(_disconnected(receive))
-        try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            leaving.cancel()
-            if not working.done():
-                working.cancel()
-            await asyncio.gather(working, leaving, return_exceptions=True)
-        if not working.cancelled() and (failure := working.exception()):
-            raise failure
+        await until_disconnect(receive, self._forward(actor, operation, body, answer))
 
     def _models(self, name: str) -> dict[str, Any]:
         items = [
@@ -167,11 +152,6 @@ def _refusal(status: int, body: bytes) -> dict[str, Any]:
     return {
         "error": {"message": error_message(body), "type": kind, "param": None, "code": code}
     }
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 class _Answer:

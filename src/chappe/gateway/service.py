@@ -106,13 +106,14 @@ class Gateway:
             command = engine_command(model, file, settings.encoder_processes)
             self.engines.append(EngineProcess(model, command))
 
-    async def start(self) -> None:
-        """Start the engines and settle what a dead process left open."""
+    async def start(self, kinds: Sequence[str] = ("chat", "embedding")) -> None:
+        """Start the engines of these kinds and settle what a dead process left open."""
         settled = await self.accounts.start()
         if settled:
             log.warning("accounts_interrupted", extra={"count": settled})
         for engine in self.engines:
-            engine.start()
+            if engine.model.kind in kinds:
+                engine.start()
 
     async def stop(self) -> None:
         """End the engines and settle what is under way."""
@@ -122,7 +123,8 @@ class Gateway:
 
     async def wait_ready(self, seconds: float) -> None:
         """Wait for the embedded engines, at most `seconds` in all."""
-        await asyncio.gather(*(engine.wait_ready(seconds) for engine in self.engines))
+        started = [engine for engine in self.engines if engine.started]
+        await asyncio.gather(*(engine.wait_ready(seconds) for engine in started))
 
     @property
     def encoder(self) -> Model | None:

@@ -9,7 +9,12 @@ from chappe.identity.access import PAGE, Actor
 from chappe.identity.service import authenticate
 
 
-async def _actor(request: Request) -> Actor:
+async def actor_of(request: Request) -> Actor:
+    """Who calls: a key, or the page where it may ask without one.
+
+    Raises:
+        ChappeError: `key_missing` or `key_invalid` (401).
+    """
     authorization = request.headers.get("authorization")
     if authorization is None and request.app.state.settings.anonymous_page:
         return PAGE
@@ -21,5 +26,5 @@ def language_of(request: Request) -> str:
     return choose_language(request.headers.get("accept-language"))
 
 
-CurrentActor = Annotated[Actor, Depends(_actor)]
+CurrentActor = Annotated[Actor, Depends(actor_of)]
 Language = Annotated[str, Depends(language_of)]

@@ -114,6 +114,9 @@ async def loads(database: Database) -> list[LoadView]:
                 message=None,
                 error=part.error,
                 priority_done=any(job.state == "succeeded" for job in own),
+                complete=any(
+                    job.state == "succeeded" and not job.arguments.get("first_only") for job in own
+                ),
             )
         )
     return views

@@ -104,4 +104,5 @@ class LoadView(BaseModel):
     total: int | None
     message: str | None
     error: str | None
-    priority_done: bool
+    priority_done: bool = Field(description="questions can be asked")
+    complete: bool = Field(description="the whole source was loaded once")

@@ -46,6 +46,11 @@ class EngineProcess:
         return self.model.state == "ready"
 
     @property
+    def started(self) -> bool:
+        """Was `start` called."""
+        return self._supervisor is not None
+
+    @property
     def pid(self) -> int | None:
         """Process number of the engine, when it runs."""
         return self._process.pid if self._process else None

@@ -25,7 +25,7 @@ def embedded_chat_model() -> tuple[Model, Path] | None:
         context=8192,
         # It reads about 280 tokens a second on two cores: more passages would mean a long wait
         # for an answer that is weak anyway.
-        prompt_chars=1_800,
+        prompt_chars=3_200,
         answer_tokens=160,
         weak=True,
         embedded=True,

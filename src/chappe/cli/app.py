@@ -1,0 +1,241 @@
+"""The commands, each thin over the rooms."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from chappe import __version__
+from chappe.cli import doctor as doctor_command
+from chappe.cli.serve import serve_forever, work_forever
+from chappe.cli.session import one_line_errors, settings_for, with_runtime
+from chappe.core.database import DatabaseServer
+from chappe.core.database import migrate as migrate_schema
+from chappe.identity import create_key, list_keys, revoke_keys
+from chappe.identity.access import SCOPES, SYSTEM
+from chappe.knowledge.catalogue import SOURCES, find_source, load_source
+from chappe.knowledge.jobs import loads
+from chappe.knowledge.synchronise import SyncReport
+from chappe.server.runtime import Runtime
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+key = typer.Typer(no_args_is_help=True, help="API keys.")
+source = typer.Typer(no_args_is_help=True, help="Official sources.")
+app.add_typer(key, name="key")
+app.add_typer(source, name="source")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command()
+def demo() -> None:
+    """Start everything, load the demo corpus, and print the address and a key."""
+    serve_forever(demo=True)
+
+
+@app.command()
+def serve(
+    worker: Annotated[bool, typer.Option(help="Do background work in this process.")] = True,
+) -> None:
+    """Start the server."""
+    serve_forever(demo=False, worker=worker)
+
+
+@app.command()
+def worker() -> None:
+    """Do background work only, beside a server that runs elsewhere on the same database."""
+    work_forever()
+
+
+@app.command()
+def doctor() -> None:
+    """Check every part, and say what to do for each failure."""
+    sys.exit(doctor_command.run_command())
+
+
+@app.command()
+def migrate(
+    revision: Annotated[str, typer.Argument(help="head, base, or a revision.")] = "head",
+) -> None:
+    """Bring the database's schema to a revision. `base` removes everything."""
+    with one_line_errors():
+        server = DatabaseServer(settings_for(quiet=True))
+        try:
+            server.start()
+            migrate_schema(server.url, revision)
+        finally:
+            server.stop()
+
+
+@key.command("create")
+def key_create(
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "cli",
+    scope: Annotated[
+        list[str] | None, typer.Option(help=f"A right: {', '.join(SCOPES)}. None: all.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Valid for so many days.")] = None,
+) -> None:
+    """Make a key and print it; it can't be shown again."""
+
+    async def work(runtime: Runtime) -> str:
+        async with runtime.database.session() as session:
+            return await create_key(session, name, tuple(scope or SCOPES), days)
+
+    typer.echo(with_runtime(work))
+
+
+@key.command("list")
+def key_list(as_json: Json = False) -> None:
+    """List the keys, without their secrets."""
+
+    async def work(runtime: Runtime) -> list[dict[str, object]]:
+        async with runtime.database.session() as session:
+            return [vars(view) for view in await list_keys(session)]
+
+    rows = with_runtime(work)
+    if as_json:
+        typer.echo(json.dumps(rows, default=str, ensure_ascii=False))
+        return
+    for row in rows:
+        scopes = ",".join(row["scopes"])  # type: ignore[arg-type]
+        state = "revoked" if row["revoked_at"] else "active"
+        typer.echo(f"{row['id']}  {row['prefix']}…  {state:8} {scopes:20} {row['name']}")
+
+
+@key.command("revoke")
+def key_revoke(
+    reference: Annotated[str, typer.Argument(help="Id, first eight characters, or name.")],
+) -> None:
+    """Revoke a key, at once."""
+
+    async def work(runtime: Runtime) -> int:
+        async with runtime.database.session() as session:
+            return await revoke_keys(session, reference)
+
+    count = with_runtime(work)
+    if not count:
+        typer.echo(f"chappe: no active key is {reference!r}; see `chappe key list`", err=True)
+        sys.exit(1)
+    typer.echo(f"{count} revoked")
+
+
+@source.command("list")
+def source_list(as_json: Json = False) -> None:
+    """List the sources and how far each is loaded."""
+
+    async def work(runtime: Runtime) -> list[dict[str, object]]:
+        known = {view.source: view.model_dump() for view in await loads(runtime.database)}
+        return [
+            known.get(slug, {"source": slug, "title": item.title, "state": "not added"})
+            for slug, item in SOURCES.items()
+        ]
+
+    rows = with_runtime(work)
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo(f"{row['source']:26} {row['state']:12} {row['title']}")
+
+
+def _synchronise(name: str, refresh: bool) -> None:
+    from chappe.cli.progress import LoadProgress
+
+    async def work(runtime: Runtime) -> SyncReport:
+        with LoadProgress(find_source(name).title) as progress:
+            return await load_source(
+                runtime.settings,
+                runtime.database,
+                runtime.gateway,
+                find_source(name),
+                refresh=refresh,
+                progress=progress.update,
+            )
+
+    with one_line_errors():
+        find_source(name)
+    report = with_runtime(work, kinds=("embedding",))
+    typer.echo(
+        f"{name}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged,"
+        f" {report.removed} removed, {report.embedded} passages embedded"
+    )
+
+
+@source.command("add")
+def source_add(name: Annotated[str, typer.Argument(help="See `chappe source list`.")]) -> None:
+    """Add a source: fetch it and load it here and now."""
+    _synchronise(name, refresh=False)
+
+
+@source.command("sync")
+def source_sync(
+    name: Annotated[str, typer.Argument(help="See `chappe source list`.")],
+    refresh: Annotated[bool, typer.Option(help="Fetch the archive anew.")] = False,
+) -> None:
+    """Load what changed in a source."""
+    _synchronise(name, refresh)
+
+
+@app.command()
+def search(
+    query: str,
+    collection: Annotated[list[str] | None, typer.Option(help="Only here.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=50)] = 5,
+    as_json: Json = False,
+) -> None:
+    """Find passages by word and by meaning."""
+
+    async def work(runtime: Runtime) -> dict[str, object]:
+        result = await runtime.search(SYSTEM, query, collection, limit)
+        return {
+            "query": query,
+            "hits": [hit.model_dump(mode="json") for hit in result.hits],
+            "dense": result.dense,
+            "took_ms": round(result.took_ms, 2),
+        }
+
+    answer = with_runtime(work, kinds=("embedding",))
+    if as_json:
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    if not answer["hits"]:
+        typer.echo("Aucun passage trouvé.")
+    for number, hit in enumerate(answer["hits"], 1):  # type: ignore[arg-type]
+        document, passage = hit["document"], hit["passage"]
+        path = " › ".join(passage["heading_path"])
+        typer.echo(f"\n[{number}] {document['title']} ({document['date']})")
+        typer.echo(f"    {document['url']}" + (f"\n    {path}" if path else ""))
+        typer.echo("    " + " ".join(passage["text"].split())[:300])
+
+
+@app.command()
+def ask(
+    question: str,
+    collection: Annotated[list[str] | None, typer.Option(help="Only here.")] = None,
+    model: Annotated[str | None, typer.Option(help="A chat model of the catalogue.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
+) -> None:
+    """Answer a question from the sources, with checked citations."""
+    from chappe.cli.answer import print_answer, print_events
+
+    async def work(runtime: Runtime) -> int:
+        retrieved = await runtime.assistant.retrieve(SYSTEM, question, collection, model)
+        events = runtime.assistant.answer(SYSTEM, retrieved, "fr", "cli")
+        return await (print_events(events) if as_json else print_answer(events))
+
+    sys.exit(with_runtime(work, kinds=("chat", "embedding")))
+
+
+def main() -> None:
+    """Run the command line; a setting that can't work stops it with one line."""
+    with one_line_errors():
+        app()
+
+

@@ -1,0 +1,92 @@
+"""What every command needs: settings, one clear line for an error, and a runtime that is stopped."""
+
+import asyncio
+import locale
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+import typer
+import uvloop
+
+from chappe.core.errors import ChappeError
+from chappe.core.i18n import choose_language
+from chappe.core.settings import Settings, SettingsError, load_settings
+from chappe.core.telemetry import configure_logging
+from chappe.server.runtime import Runtime
+
+Result = TypeVar("Result")
+
+
+def language() -> str:
+    """The language of the terminal: French unless the locale says English."""
+    name = next((os.environ[v] for v in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(v)), "")
+    if not name:
+        name = locale.getlocale()[0] or ""
+    return choose_language("en" if name.lower().startswith("en") else "fr")
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what an operator can mend into one line on standard error and exit code 1."""
+    try:
+        yield
+    except SettingsError as error:
+        line = str(error)
+    except ChappeError as error:
+        line = f"{error.title(language())}. {error.detail(language())}"
+    except OSError as error:
+        if error.errno != 28:  # ENOSPC
+            raise
+        full = ChappeError("disk_full", 503, folder=error.filename or "")
+        line = f"{full.title(language())}. {full.detail(language())}"
+    else:
+        return
+    typer.echo(f"chappe: {line}", err=True)
+    sys.exit(1)
+
+
+def settings_for(quiet: bool = False, **overrides: Any) -> Settings:
+    """Settings, with logs set up; `quiet` keeps warnings only."""
+    settings = load_settings(**overrides)
+    configure_logging("warning" if quiet else settings.log_level, settings.log_format)
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return settings
+
+
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(coroutine)
+
+
+@asynccontextmanager
+async def started(runtime: Runtime, kinds: Sequence[str] = ()) -> AsyncIterator[Runtime]:
+    """A runtime whose database is open, with the engines of these kinds ready."""
+    try:
+        await runtime.start(kinds)
+        await runtime.gateway.wait_ready(180)
+        yield runtime
+    finally:
+        await runtime.stop()
+
+
+def with_runtime(
+    work: Callable[[Runtime], Coroutine[Any, Any, Result]], kinds: Sequence[str] = ()
+) -> Result:
+    """Open the database, run `work`, and stop all; errors in one line."""
+    with one_line_errors():
+        runtime = Runtime(settings_for(quiet=True))
+        try:
+            runtime.open_database()
+
+            async def inside() -> Result:
+                async with started(runtime, kinds):
+                    return await work(runtime)
+
+            return run(inside())
+        finally:
+            runtime.close_database()
+    raise AssertionError("one_line_errors ends the process")

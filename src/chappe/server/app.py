@@ -1,0 +1,130 @@
+"""The ASGI application: /v1 in plain ASGI, /api in FastAPI, the page as files."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from chappe import __version__
+from chappe.assistant import routes as assistant_routes
+from chappe.core import telemetry
+from chappe.core.errors import ChappeError
+from chappe.core.settings import Settings
+from chappe.core.streaming import Receive, Scope, Send
+from chappe.gateway.openai_api import OpenAIApi
+from chappe.identity.http import language_of
+from chappe.knowledge import routes as knowledge_routes
+from chappe.server import status
+from chappe.server.middleware import Observe
+from chappe.server.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+_API_BODY_LIMIT = 1_000_000
+
+
+def page_folder(settings: Settings) -> Path | None:
+    """The built page: the setting, else beside the source tree, else none."""
+    if settings.web_dir is not None:
+        return settings.web_dir if (settings.web_dir / "index.html").is_file() else None
+    folder = Path(__file__).parents[3] / "web" / "dist"
+    return folder if (folder / "index.html").is_file() else None
+
+
+def _problem(request: Request, error: ChappeError) -> JSONResponse:
+    return JSONResponse(
+        error.problem(language_of(request), telemetry.request_id.get()),
+        status_code=error.status,
+        media_type="application/problem+json",
+        headers={"www-authenticate": "Bearer"} if error.status == 401 else None,
+    )
+
+
+async def _chappe_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ChappeError)
+    return _problem(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:]) or "JSON"
+    return _problem(
+        request, ChappeError("invalid_request", 422, reason=f"{place}: {first['msg']}")
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    if error.status_code == 405:
+        return _problem(request, ChappeError("method_not_allowed", 405, method=request.method))
+    if error.status_code == 404:
+        return _problem(request, ChappeError("not_found", 404))
+    return _problem(
+        request, ChappeError("invalid_request", error.status_code, reason=str(error.detail))
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected", exc_info=error)
+    identifier = telemetry.request_id.get()
+    return _problem(request, ChappeError("internal", 500, request_id=identifier))
+
+
+class _Application:
+    """Chooses between /v1 and the rest, and bounds the size of what /api reads."""
+
+    def __init__(self, api: FastAPI, v1: OpenAIApi) -> None:
+        self._api = api
+        self._v1 = v1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (
+            scope["path"] == "/v1" or scope["path"].startswith("/v1/")
+        ):
+            await self._v1(scope, receive, send)
+            return
+        size = 0
+
+        async def bounded() -> Any:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > _API_BODY_LIMIT:
+                raise HTTPException(413, f"> {_API_BODY_LIMIT}")
+            return message
+
+        await self._api(scope, bounded, send)
+
+
+def build_app(runtime: Runtime) -> Observe:
+    """The application over a started runtime."""
+    settings = runtime.settings
+    api = FastAPI(
+        title="Chappe",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    api.state.settings = settings
+    api.state.database = runtime.database
+    api.state.gateway = runtime.gateway
+    api.state.search = runtime.search
+    api.state.assistant = runtime.assistant
+    for router in (knowledge_routes.router, assistant_routes.router, status.router):
+        api.include_router(router)
+    api.add_exception_handler(ChappeError, _chappe_error)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(StarletteHTTPException, _http_error)
+    api.add_exception_handler(Exception, _unexpected)
+    folder = page_folder(settings)
+    if folder is not None:
+        api.mount("/", StaticFiles(directory=folder, html=True))
+    v1 = OpenAIApi(runtime.gateway, runtime.database, settings.max_body_bytes)
+    return Observe(_Application(api, v1), settings.hosts)

@@ -1,0 +1,96 @@
+"""Around every request: an identifier, a host check, security headers, a log line, metrics."""
+
+import logging
+import time
+import uuid
+from typing import Any
+
+from chappe.core import telemetry
+from chappe.core.streaming import Receive, Scope, Send
+
+log = logging.getLogger("chappe.http")
+
+_PAGE_HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+        b" font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
+        b" frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+def route_of(path: str) -> str:
+    """A path without identifiers, for metrics and logs."""
+    if path.startswith("/api/documents/"):
+        return "/api/documents/{id}"
+    if path.startswith("/v1/models/"):
+        return "/v1/models/{id}"
+    known = path.startswith(("/api/", "/v1/")) or path in ("/", "/healthz", "/readyz", "/metrics")
+    return path if known and len(path) < 60 else "other"
+
+
+class Observe:
+    """ASGI middleware."""
+
+    def __init__(self, app: Any, hosts: list[str]) -> None:
+        self._app = app
+        self._hosts = None if "*" in hosts else {host.lower() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        identifier = uuid.uuid4().hex
+        token = telemetry.request_id.set(identifier)
+        began = time.perf_counter()
+        status = 0
+
+        async def observed(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message.get("headers", []))
+                if not any(name == b"x-request-id" for name, _ in headers):
+                    headers.append((b"x-request-id", identifier.encode()))
+                message["headers"] = headers + _PAGE_HEADERS
+            await send(message)
+
+        try:
+            if self._refused(scope):
+                # A page elsewhere that points its own name at us must not speak through the browser.
+                await _plain(observed, 421, b"This host name is not served here.\n")
+            else:
+                await self._app(scope, receive, observed)
+        finally:
+            route = route_of(scope["path"])
+            seconds = time.perf_counter() - began
+            telemetry.HTTP_REQUESTS.labels(scope["method"], route, str(status)).inc()
+            telemetry.HTTP_SECONDS.labels(route).observe(seconds)
+            log.info(
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "route": route,
+                    "status": status,
+                    "ms": round(seconds * 1000, 1),
+                },
+            )
+            telemetry.request_id.reset(token)
+
+    def _refused(self, scope: Scope) -> bool:
+        if self._hosts is None:
+            return False
+        host = next((v for k, v in scope["headers"] if k == b"host"), b"").decode("latin-1")
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        return name.strip("[]").lower() not in self._hosts
+
+
+async def _plain(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,108 @@
+"""The parts of a running Chappe, started and stopped in order."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+
+import procrastinate
+
+from chappe.assistant.service import Assistant
+from chappe.core.database import Database, DatabaseServer, migrate
+from chappe.core.jobs import queue, recover
+from chappe.core.settings import Settings
+from chappe.gateway import Gateway
+from chappe.knowledge.jobs import QUEUE, tasks
+from chappe.knowledge.search import Search
+
+log = logging.getLogger(__name__)
+
+_STALLED_SECONDS = 30.0
+_RECOVER_EVERY_SECONDS = 15.0
+
+
+class Runtime:
+    """Database, gateway, queue and services of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.server = DatabaseServer(settings)
+        self._worker: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._owns_server = False
+
+    def open_database(self, *, migrated: bool = True) -> None:
+        """Start or reach the database; call it before the event loop has threads.
+
+        Raises:
+            ChappeError: the database can't be used.
+        """
+        embedded = self.server.embedded
+        self._owns_server = embedded is not None and not embedded.running()
+        self.server.start()
+        if migrated:
+            migrate(self.server.url)
+
+    async def start(self, kinds: Sequence[str] = ("chat", "embedding")) -> None:
+        """Start the gateway with its engines of these kinds, and build the services."""
+        self.database = Database(self.server.url, self.settings.database_connections)
+        self.gateway = Gateway(self.settings, self.database)
+        await self.gateway.start(kinds)
+        self.queue: procrastinate.App = queue(self.server.url)
+        self.queue.add_tasks_from(
+            tasks(self.settings, self.database, self.gateway), namespace="knowledge"
+        )
+        await self.queue.open_async()
+        self.search = Search(self.database, self.gateway, self.settings.stale_after_days)
+        self.assistant = Assistant(self.search, self.gateway)
+
+    async def start_worker(self) -> None:
+        """Do background work in this process, and take over what dead workers left."""
+        # When we started the embedded server, no other worker can be alive on it.
+        await recover(self.queue, stalled_seconds=0 if self._owns_server else _STALLED_SECONDS)
+        self._worker = asyncio.create_task(
+            self.queue.run_worker_async(
+                queues=[QUEUE],
+                concurrency=1,
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=1.0,
+                fetch_job_polling_interval=2.0,
+            )
+        )
+        self._watch = asyncio.create_task(self._recover_for_ever())
+
+    async def wait_worker(self) -> None:
+        """Until the worker ends."""
+        assert self._worker is not None
+        await asyncio.shield(self._worker)
+
+    async def _recover_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_RECOVER_EVERY_SECONDS)
+            try:
+                await recover(self.queue, stalled_seconds=_STALLED_SECONDS)
+                await self.gateway.accounts.settle_dead()
+            except Exception as error:
+                # The database is away: the requests say so; we try again when it may be back.
+                log.warning("recovery_postponed", extra={"reason": type(error).__name__})
+
+    async def stop(self) -> None:
+        """Stop what was started, last first."""
+        for task in (self._watch, self._worker):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await asyncio.wait_for(task, 8)
+        if hasattr(self, "queue"):
+            await self.queue.close_async()
+        if hasattr(self, "gateway"):
+            try:
+                await self.gateway.stop()
+            except Exception as error:
+                log.warning("gateway_stop", extra={"reason": type(error).__name__})
+        if hasattr(self, "database"):
+            await self.database.close()
+
+    def close_database(self) -> None:
+        """Stop the embedded server if this process started it."""
+        self.server.stop()
