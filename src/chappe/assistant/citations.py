@@ -219,14 +219,10 @@ class CitationChecker:
             verdicts, covered = self._check_group(answer, claim, sentence.start, whole)
             if covered:
                 supported = True
-                checks = [
-                    self._citation(m, n, verdicts[n]) for m in markers for n in m.numbers
-                ]
+                checks = [self._citation(m, n, verdicts[n]) for m in markers for n in m.numbers]
         if is_admission(claim):
             return self._result(sentence, "neutral", tuple(checks))
-        return self._result(
-            sentence, "supported" if supported else "unsupported", tuple(checks)
-        )
+        return self._result(sentence, "supported" if supported else "unsupported", tuple(checks))
 
     def _result(
         self, sentence: SentenceSpan, status: SentenceStatus, checks: tuple[CitationCheck, ...]
@@ -262,9 +258,7 @@ class CitationChecker:
         unknown = _Verdict(None, "unknown_source")
         return {n: verdicts.get(n, unknown) for n in group.numbers()}, covered
 
-    def _support(
-        self, text: str, quotations: Sequence[Quotation], number: int
-    ) -> _Verdict:
+    def _support(self, text: str, quotations: Sequence[Quotation], number: int) -> _Verdict:
         passage = self._passages[number]
         quoted: list[Span] = []
         for quotation in quotations:

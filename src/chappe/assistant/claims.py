@@ -62,7 +62,7 @@ def is_neutral(sentence: str) -> bool:
     analysis = analyse(plain)
     if analysis.facts or analysis.has_negation:
         return False
-    if bare.rstrip("\" »").endswith("?"):
+    if bare.rstrip('" »').endswith("?"):
         return True
     if any(term.required for term in analysis.terms):
         return False

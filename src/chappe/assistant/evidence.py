@@ -32,6 +32,10 @@ _MAX_UNITS = 9
 _MAX_LENGTH = 700
 _TRIED_WINDOWS = 12
 _PREFIX = 6
+_ADJECTIVE = re.compile(
+    r"(?:aires?|[ae]lles?|[ae]ls?|ales?|aux|ifs?|ives?|iques?|eurs?|euses?|ées?|és?|iens?|iennes?"
+    r"|ains?|aines?|[ai]bles?|eux|ants?|antes?)$"
+)
 _SUBJECT = 3
 _ANAPHOR = re.compile(
     r"(?:ils?|elles?|ce|cet|cette|ces|cela|celle-ci|celui-ci|leurs?|son|sa|ses|passé ce|"
@@ -125,12 +129,10 @@ class PassageIndex:
             self._stretches += _stretches(found, span.start)
         self.units = tuple(units)
         self._is_prose = [
-            text[unit.start : unit.end].rstrip("»\"”)* ").endswith((".", "!", "?", "…"))
+            text[unit.start : unit.end].rstrip('»"”)* ').endswith((".", "!", "?", "…"))
             for unit in self.units
         ]
-        self._is_anaphoric = [
-            _ANAPHOR.match(text, unit.start) is not None for unit in self.units
-        ]
+        self._is_anaphoric = [_ANAPHOR.match(text, unit.start) is not None for unit in self.units]
         self._by_key: dict[str, set[int]] = {}
         for index, unit in enumerate(self.units):
             for term in unit.terms:
@@ -229,8 +231,7 @@ class PassageIndex:
                     if must_hold is None:
                         continue
                 if must_hold is not None and not (
-                    self.units[first].start <= must_hold[0]
-                    and must_hold[1] <= self.units[last].end
+                    self.units[first].start <= must_hold[0] and must_hold[1] <= self.units[last].end
                 ):
                     continue
                 if mask not in scores:
@@ -244,9 +245,7 @@ class PassageIndex:
         windows.sort(key=lambda window: -window.rank)
         return windows
 
-    def _antecedents(
-        self, masks: list[int], keys: list[frozenset[str]], facts: int
-    ) -> list[int]:
+    def _antecedents(self, masks: list[int], keys: list[frozenset[str]], facts: int) -> list[int]:
         """What each unit may lend to a following « il », « ce délai »: its subject and figures."""
         lent: list[int] = []
         for index, unit in enumerate(self.units):
@@ -305,8 +304,10 @@ class PassageIndex:
             best = max(holders, key=lambda stretch: len(near & stretch.keys))
             said = near & best.keys
             for rival in self._stretches:
-                if fact.unit is None or fact.is_in(rival.facts) or not any(
-                    _comparable(fact, other) for other in rival.facts
+                if (
+                    fact.unit is None
+                    or fact.is_in(rival.facts)
+                    or not any(_comparable(fact, other) for other in rival.facts)
                 ):
                     continue
                 if said < near & rival.keys:
@@ -364,9 +365,7 @@ def _stretches(analysis: TextAnalysis, offset: int) -> list[_Stretch]:
     ]
 
 
-def _under_opposite_heading(
-    holder: _Stretch, inside: list[_Stretch], near: frozenset[str]
-) -> bool:
+def _under_opposite_heading(holder: _Stretch, inside: list[_Stretch], near: frozenset[str]) -> bool:
     """Whether the nearest of two opposites before a figure is the one not claimed.
 
     « Majeur : 86 €. Mineur : 42 €. » does not say 42 € of an adult.
@@ -384,9 +383,7 @@ def _under_opposite_heading(
 
 def _replaced_by_opposite(key: str, present: set[str], claimed: set[str]) -> bool:
     """Whether `present` holds an opposite of `key` that the claim does not name."""
-    return any(
-        key in group and (group & present) - claimed for group in OPPOSITES
-    )
+    return any(key in group and (group & present) - claimed for group in OPPOSITES)
 
 
 def _denied(
@@ -434,9 +431,11 @@ def _substituted(
     followers: dict[str, set[str]] = {}
     for unit in units:
         for left, right in _adjacent(unit.found):
-            followers.setdefault(left.key, set()).add(right.key)
+            if _ADJECTIVE.search(unit.found.text, right.start, right.end):
+                followers.setdefault(left.key, set()).add(right.key)
     for left, right in _adjacent(claim):
-        if right.light or not options[right.key].isdisjoint(present):
+        missing = not right.light and options[right.key].isdisjoint(present)
+        if not missing or not _ADJECTIVE.search(claim.text, right.start, right.end):
             continue
         for key in options[left.key]:
             if followers.get(key, set()) - claimed:
@@ -474,6 +473,8 @@ def _condition_swapped(claim: TextAnalysis, closest: _Unit) -> bool:
 def _duty_made_of_a_choice(claim: TextAnalysis, present: dict[str, set[_Polarity]]) -> bool:
     """« vous devez » where the source only says « vous pouvez »."""
     duty = any(term.key == "OBLIGATION" and not term.negated for term in claim.terms)
-    return duty and "OBLIGATION" not in present and any(
-        not negated for negated, _ in present.get("PERMISSION", set())
+    return (
+        duty
+        and "OBLIGATION" not in present
+        and any(not negated for negated, _ in present.get("PERMISSION", set()))
     )

@@ -53,9 +53,7 @@ def choose_extracts(
     candidates = [
         item.best(weights, max_length, rank / len(indexed)) for rank, item in enumerate(indexed)
     ]
-    ordered = sorted(
-        zip(indexed, candidates, strict=True), key=lambda pair: -pair[1].score
-    )
+    ordered = sorted(zip(indexed, candidates, strict=True), key=lambda pair: -pair[1].score)
     chosen: list[Extract] = []
     seen: set[str] = set()
     later: list[Extract] = []

@@ -51,32 +51,39 @@ class Fact:
         return self.unit is None or self.unit == other.unit
 
 
-_WORDS = (
-    "zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize "
-    "dix-sept dix-huit dix-neuf vingt"
-).split()
+_WORDS = ["zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze", "treize", "quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf", "vingt"]
 _NUMBER_WORDS: dict[str, int] = {word: value for value, word in enumerate(_WORDS)}
 _NUMBER_WORDS["une"] = 1
 _NUMBER_WORDS |= {
     f"{stem}ième": value
     for value, stem in enumerate(
-        "deux trois quatr cinqu six sept huit neuv dix onz douz".split(), 2
+        ["deux", "trois", "quatr", "cinqu", "six", "sept", "huit", "neuv", "dix", "onz", "douz"], 2
     )
 }
-for _tens, _start in {"vingt": 20, "trente": 30, "quarante": 40, "cinquante": 50,
-                      "soixante": 60}.items():
+for _tens, _start in {
+    "vingt": 20,
+    "trente": 30,
+    "quarante": 40,
+    "cinquante": 50,
+    "soixante": 60,
+}.items():
     _NUMBER_WORDS[_tens] = _start
     _NUMBER_WORDS[f"{_tens} et un"] = _NUMBER_WORDS[f"{_tens}-et-un"] = _start + 1
     for _unit in range(2, 20 if _start == 60 else 10):
         _NUMBER_WORDS[f"{_tens}-{_WORDS[_unit]}"] = _start + _unit
-_NUMBER_WORDS |= {"soixante et onze": 71, "quatre-vingts": 80, "cent": 100, "cents": 100,
-                  "mille": 1000, "deux cents": 200, "trois cents": 300, "cinq cents": 500}
+_NUMBER_WORDS |= {
+    "soixante et onze": 71,
+    "quatre-vingts": 80,
+    "cent": 100,
+    "cents": 100,
+    "mille": 1000,
+    "deux cents": 200,
+    "trois cents": 300,
+    "cinq cents": 500,
+}
 for _unit in range(1, 20):
     _NUMBER_WORDS[f"quatre-vingt-{_WORDS[_unit]}"] = 80 + _unit
-_ENGLISH = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen twenty"
-).split()
+_ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
 _NUMBER_WORDS |= {word: value for value, word in enumerate(_ENGLISH, 1)}
 _AMBIGUOUS_ALONE = frozenset({"un", "une", "one", "neuf", "cent", "cents", "mille", "zéro"})
 
@@ -140,12 +147,22 @@ _FACT = re.compile(
 _LEADING_LIST_MARK = re.compile(r"\s*(?:[-*•–—]\s+|\d{1,3}[.)]\s+)+")
 _RANGE = re.compile(r"\s*(?:à|et|ou|-|/|and|to|or)\s*$", re.IGNORECASE)
 _BOUNDS = (
-    ("least", re.compile(
-        r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à|à partir de|dès|at least"
-        r"|more than|over|plus d')\s*$", re.IGNORECASE)),
-    ("most", re.compile(
-        r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'à|at most|less than|under"
-        r"|moins d')\s*$", re.IGNORECASE)),
+    (
+        "least",
+        re.compile(
+            r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à|à partir de|dès|at least"
+            r"|more than|over|plus d')\s*$",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "most",
+        re.compile(
+            r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'à|at most|less than|under"
+            r"|moins d')\s*$",
+            re.IGNORECASE,
+        ),
+    ),
     ("before", re.compile(r"(?:avant(?: le| l')?|before)\s*$", re.IGNORECASE)),
     ("after", re.compile(r"(?:après(?: le| l')?|after|depuis(?: le)?)\s*$", re.IGNORECASE)),
 )

@@ -6,41 +6,18 @@ price): it has to be in the source, whatever the rest of the sentence covers.
 """
 
 FUNCTION_WORDS = frozenset(
-    """
-    a à â ai ainsi alors as au aucun aucune auquel aura auront aussi autre autres aux auxquels avec
-    avez avoir ayant c car ce ceci cela celle celles celui ces cet cette ceux chacun chaque chez ci
-    comme comment d dans de des donc dont du durant elle elles en encore entre es est et étaient
-    était étant été être eu eux fait font il ils j je jusqu l la là laquelle le les lesquelles
-    lesquels leur leurs lors lorsqu lorsque lui m ma mais me même mêmes mes moi mon n ne ni nos
-    notre nous on ont ou où par parmi pas pendant plus plusieurs pour pourquoi puis puisque qu
-    quand que quel quelle quelles quels qui quoi s sa sans se selon sera seront ses si soi soient
-    soit son sont sous sur t ta te tel telle telles tels tes toi ton tous tout toute toutes très tu
-    un une va vers via voici voilà vos votre vous y lequel ensuite également notamment après avant
-    afin dès depuis donné lorsque quelque quelques non jamais sauf hors jusque jusqu'à aujourd'hui
-    the an and are as at be been being by do does did for from had has have he her his how i if in
-    into is it its of on or our she so that their them then there these they this those to was we
-    were what when where which who will with would you your yours not no any also than
-    """.split()
+    ["a", "à", "â", "ai", "ainsi", "alors", "as", "au", "aucun", "aucune", "auquel", "aura", "auront", "aussi", "autre", "autres", "aux", "auxquels", "avec", "avez", "avoir", "ayant", "c", "car", "ce", "ceci", "cela", "celle", "celles", "celui", "ces", "cet", "cette", "ceux", "chacun", "chaque", "chez", "ci", "comme", "comment", "d", "dans", "de", "des", "donc", "dont", "du", "durant", "elle", "elles", "en", "encore", "entre", "es", "est", "et", "étaient", "était", "étant", "été", "être", "eu", "eux", "fait", "font", "il", "ils", "j", "je", "jusqu", "l", "la", "là", "laquelle", "le", "les", "lesquelles", "lesquels", "leur", "leurs", "lors", "lorsqu", "lorsque", "lui", "m", "ma", "mais", "me", "même", "mêmes", "mes", "moi", "mon", "n", "ne", "ni", "nos", "notre", "nous", "on", "ont", "ou", "où", "par", "parmi", "pas", "pendant", "plus", "plusieurs", "pour", "pourquoi", "puis", "puisque", "qu", "quand", "que", "quel", "quelle", "quelles", "quels", "qui", "quoi", "s", "sa", "sans", "se", "selon", "sera", "seront", "ses", "si", "soi", "soient", "soit", "son", "sont", "sous", "sur", "t", "ta", "te", "tel", "telle", "telles", "tels", "tes", "toi", "ton", "tous", "tout", "toute", "toutes", "très", "tu", "un", "une", "va", "vers", "via", "voici", "voilà", "vos", "votre", "vous", "y", "lequel", "ensuite", "également", "notamment", "après", "avant", "afin", "dès", "depuis", "donné", "lorsque", "quelque", "quelques", "non", "jamais", "sauf", "hors", "moins", "jusque", "jusqu'à", "aujourd'hui", "the", "an", "and", "are", "as", "at", "be", "been", "being", "by", "do", "does", "did", "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "into", "is", "it", "its", "of", "on", "or", "our", "she", "so", "that", "their", "them", "then", "there", "these", "they", "this", "those", "to", "was", "we", "were", "what", "when", "where", "which", "who", "will", "with", "would", "you", "your", "yours", "not", "no", "any", "also", "than"]
 )
 
 ENGLISH_HINTS = frozenset(
-    """the and of to is are you your must for with from not this that be by will if they their can
-    when which should have has it or an how what do does where""".split()
+    ["the", "and", "of", "to", "is", "are", "you", "your", "must", "for", "with", "from", "not", "this", "that", "be", "by", "will", "if", "they", "their", "can", "when", "which", "should", "have", "has", "it", "or", "an", "how", "what", "do", "does", "where"]
 )
 FRENCH_HINTS = frozenset(
-    """le la les des du de et est sont vous votre pour dans par sur une un au aux que qui ne pas
-    il elle se ce cette en avec doit vos quelle quel quelles quels comment faut où""".split()
+    ["le", "la", "les", "des", "du", "de", "et", "est", "sont", "vous", "votre", "pour", "dans", "par", "sur", "une", "un", "au", "aux", "que", "qui", "ne", "pas", "il", "elle", "se", "ce", "cette", "en", "avec", "doit", "vos", "quelle", "quel", "quelles", "quels", "comment", "faut", "où"]
 )
 
 LIGHT_STEMS = frozenset(
-    """
-    fair fais effectu obten obtient obtien perm permet concern cas fois lieu person person demarch
-    besoin procedur situat rend rendr all ven util dispos princip general generalement different
-    certain suiv particuli prev prevoi prevu consist faudr trouv savoir import simpl simplement
-    bien ici voir indiqu precis document piec dossi demand present fourn
-    rempl ag vari compr arriv donn apport produir munir pren prendr pris mettr mis dit dir appel titr
-    make get need provid go us follow inform case person also
-    """.split()
+    ["fair", "fais", "effectu", "obten", "obtient", "obtien", "perm", "permet", "concern", "cas", "fois", "lieu", "person", "person", "demarch", "besoin", "procedur", "situat", "rend", "rendr", "all", "ven", "util", "dispos", "princip", "general", "generalement", "different", "certain", "suiv", "particuli", "prev", "prevoi", "prevu", "consist", "faudr", "trouv", "savoir", "import", "simpl", "simplement", "bien", "ici", "voir", "indiqu", "precis", "document", "piec", "dossi", "demand", "present", "fourn", "rempl", "ag", "age", "prend", "vari", "compr", "arriv", "donn", "apport", "produir", "munir", "pren", "prendr", "pris", "mettr", "mis", "dit", "dir", "appel", "titr", "make", "get", "need", "provid", "go", "us", "follow", "inform", "case", "person", "also"]
 )
 
 CONCEPTS: dict[str, str] = {
@@ -159,19 +136,20 @@ CONCEPTS: dict[str, str] = {
 }
 
 CRITICAL = frozenset(CONCEPTS) - frozenset(
-    "BEGIN END INFORM PAY EXCEED RISK CONTEST RECEIVE OBLIGATION PERMISSION RENEW SEND GIVE GO DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE "
-    "EXPIRY CHILD FIRST BEFORE_HAND".split()
+    ["BEGIN", "END", "INFORM", "PAY", "EXCEED", "RISK", "CONTEST", "RECEIVE", "OBLIGATION", "PERMISSION", "RENEW", "SEND", "GIVE", "GO", "DELIVER", "DEPOSIT", "COST", "DURATION", "MOVE", "MISS", "CHANGE", "EXPIRY", "CHILD", "FIRST", "BEFORE_HAND"]
 )
 
-LIGHT_CONCEPTS = frozenset("RECEIVE RISK OBLIGATION PERMISSION GIVE GO COST DURATION RENEW DELIVER".split())
+LIGHT_CONCEPTS = frozenset(
+    ["RECEIVE", "RISK", "OBLIGATION", "PERMISSION", "GIVE", "GO", "COST", "DURATION", "RENEW", "DELIVER"]
+)
 
 NEGATIVE_WORDS: dict[str, str] = {
-    **dict.fromkeys("facultatif facultative facultatifs optionnel optional".split(), "OBLIGATION"),
+    **dict.fromkeys(["facultatif", "facultative", "facultatifs", "optionnel", "optional"], "OBLIGATION"),
     **dict.fromkeys(
-        "limité limitée limités limitées plafonné plafonnée plafonnés".split(), "EXCEED"
+        ["limité", "limitée", "limités", "limitées", "plafonné", "plafonnée", "plafonnés"], "EXCEED"
     ),
     **dict.fromkeys(
-        "interdit interdite interdits interdiction impossible impossibilité forbidden".split(),
+        ["interdit", "interdite", "interdits", "interdiction", "impossible", "impossibilité", "forbidden"],
         "PERMISSION",
     ),
 }
@@ -208,6 +186,17 @@ OPPOSITES: tuple[frozenset[str], ...] = tuple(
     )
 )
 
+
+def _inflected(word: str) -> tuple[str, ...]:
+    if word.endswith("é"):
+        return (word, f"{word}e", f"{word}s", f"{word}es")
+    return (word,) if word.endswith(("s", "x", "z", "r", "t")) else (word, f"{word}s")
+
+
 CONCEPT_OF: dict[str, str] = {
-    word: concept for concept, words in CONCEPTS.items() for word in words.split()
-} | NEGATIVE_WORDS
+    form: concept
+    for concept, words in CONCEPTS.items()
+    for word in words.split()
+    for form in _inflected(word)
+} | {form: concept for word, concept in NEGATIVE_WORDS.items() for form in _inflected(word)}
+"""Concept of each word form that has one."""

@@ -108,9 +108,7 @@ def _is_group_of_three(folded: list[tuple[str, int, int]], index: int) -> bool:
     )
 
 
-def find_folded(
-    haystack: FoldedText, needle: str, after: int = 0
-) -> tuple[int, int] | None:
+def find_folded(haystack: FoldedText, needle: str, after: int = 0) -> tuple[int, int] | None:
     """Find a folded `needle` at whole words of `haystack`, from folded offset `after` on.
 
     Returns the folded span, or None. A needle that starts or ends with a letter or digit never

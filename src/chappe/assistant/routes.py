@@ -30,9 +30,7 @@ class _EventResponse(Response):
     response_class=_EventResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
-async def ask(
-    request: Request, actor: CurrentActor, language: Language, body: AskRequest
-) -> Any:
+async def ask(request: Request, actor: CurrentActor, language: Language, body: AskRequest) -> Any:
     """Answer a question from the sources; see docs/reference/api.md for the events."""
     assistant = request.app.state.assistant
     retrieved = await assistant.retrieve(actor, body.question, body.collections, body.model)

@@ -22,11 +22,10 @@ _CLOSERS = frozenset("»\"”’')*_")
 _OPENERS_OF_MARKER = frozenset("[【")
 _BLANKS = frozenset(" \t\u00a0\u202f\u2009")
 _ABBREVIATED = frozenset(
-    "mm mme mmes mlle mlles dr drs pr mgr ste art cf ex pp vol chap tél env bd av approx fig réf "
-    "obs mr mrs ms vs prof arr coll".split()
+    ["mm", "mme", "mmes", "mlle", "mlles", "dr", "drs", "pr", "mgr", "ste", "art", "cf", "ex", "pp", "vol", "chap", "tél", "env", "bd", "av", "approx", "fig", "réf", "obs", "mr", "mrs", "ms", "vs", "prof", "arr", "coll"]
 )
 _ABBREVIATED_BEFORE_DIGIT = frozenset(
-    "janv févr avr juil sept oct nov déc al no ch sec ann alin".split()
+    ["janv", "févr", "avr", "juil", "sept", "oct", "nov", "déc", "al", "no", "ch", "sec", "ann", "alin"]
 )
 _TAKES_A_LETTER = re.compile(
     r"(?:permis|catégories?|classes?|groupes?|types?|niveaux?|zones?|annexes?|plan|category"

@@ -5,7 +5,7 @@ The events and their fields are described in docs/reference/api.md.
 
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -68,7 +68,7 @@ class Assistant:
 
     async def answer(
         self, actor: Actor, retrieved: Retrieved, language: Language, request_id: str
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """The events of an answer. Closing the iterator stops the generation."""
         began = time.perf_counter()
         yield "sources", {"sources": [_source(n, hit) for n, hit in _numbered(retrieved.hits)]}
@@ -105,7 +105,7 @@ class Assistant:
         language: Language,
         review: "_Review",
         closing: "_Closing",
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         prompt = build_prompt(
             retrieved.question,
             [

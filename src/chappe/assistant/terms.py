@@ -23,17 +23,17 @@ from chappe.assistant.matching import plain_typography, strip_accents
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _BOUNDARY = re.compile(r"[,;:.!?()\n\u2026]")
 _CLAUSE_WORDS = frozenset(
-    "mais car sauf si et ou puis sans hors excepté but and or if without".split()
+    ["mais", "car", "sauf", "si", "et", "ou", "puis", "sans", "hors", "excepté", "but", "and", "or", "if", "without"]
 )
-_COORDINATORS = frozenset("mais car sauf et sans hors excepté but and without".split())
+_COORDINATORS = frozenset(["mais", "car", "sauf", "et", "sans", "hors", "excepté", "but", "and", "without"])
 _SENTENCE_BREAK = re.compile(r"[;:.!?()\n\u2026]")
 _FIGURE_BREAK = re.compile(r"[,;]|\s(?:et|ou|mais|contre|puis|and|or|but)\s")
-_SCOPED_NEGATIONS = frozenset("ne n pas aucun aucune jamais ni not no never cannot t".split())
+_SCOPED_NEGATIONS = frozenset(["ne", "n", "pas", "aucun", "aucune", "jamais", "ni", "not", "no", "never", "cannot", "t"])
 _SHORT_NEGATIONS = {"sans": 3, "hors": 3, "sauf": 4, "excepté": 4, "non": 2, "without": 3}
 _COPULAS = frozenset(
-    "est sont sera seront était étaient reste restent devient deviennent is are was were".split()
+    ["est", "sont", "sera", "seront", "était", "étaient", "reste", "restent", "devient", "deviennent", "is", "are", "was", "were"]
 )
-_SECOND_NEGATIONS = frozenset("pas plus jamais aucun aucune rien personne ni point guère".split())
+_SECOND_NEGATIONS = frozenset(["pas", "plus", "jamais", "aucun", "aucune", "rien", "personne", "ni", "point", "guère"])
 
 
 @dataclass(frozen=True, slots=True)

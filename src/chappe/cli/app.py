@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -95,7 +95,7 @@ def key_create(
 def key_list(as_json: Json = False) -> None:
     """List the keys, without their secrets."""
 
-    async def work(runtime: Runtime) -> list[dict[str, object]]:
+    async def work(runtime: Runtime) -> list[dict[str, Any]]:
         async with runtime.database.session() as session:
             return [vars(view) for view in await list_keys(session)]
 
@@ -104,7 +104,7 @@ def key_list(as_json: Json = False) -> None:
         typer.echo(json.dumps(rows, default=str, ensure_ascii=False))
         return
     for row in rows:
-        scopes = ",".join(row["scopes"])  # type: ignore[arg-type]
+        scopes = ",".join(row["scopes"])
         state = "revoked" if row["revoked_at"] else "active"
         typer.echo(f"{row['id']}  {row['prefix']}…  {state:8} {scopes:20} {row['name']}")
 
@@ -192,7 +192,7 @@ def search(
 ) -> None:
     """Find passages by word and by meaning."""
 
-    async def work(runtime: Runtime) -> dict[str, object]:
+    async def work(runtime: Runtime) -> dict[str, Any]:
         result = await runtime.search(SYSTEM, query, collection, limit)
         return {
             "query": query,
@@ -207,7 +207,7 @@ def search(
         return
     if not answer["hits"]:
         typer.echo("Aucun passage trouvé.")
-    for number, hit in enumerate(answer["hits"], 1):  # type: ignore[arg-type]
+    for number, hit in enumerate(answer["hits"], 1):
         document, passage = hit["document"], hit["passage"]
         path = " › ".join(passage["heading_path"])
         typer.echo(f"\n[{number}] {document['title']} ({document['date']})")
@@ -237,5 +237,3 @@ def main() -> None:
     """Run the command line; a setting that can't work stops it with one line."""
     with one_line_errors():
         app()
-
-

@@ -62,14 +62,14 @@ def run_checks(settings: Settings) -> list[Check]:
     try:
         server.start()
     except ChappeError as error:
-        checks.append(
-            Check("database", False, error.title(language()), error.detail(language()))
-        )
+        checks.append(Check("database", False, error.title(language()), error.detail(language())))
         server.stop()
         return checks
     try:
         checks += _database(server.url, advice)
-        if all(check.well for check in checks if check.part in ("database", "extensions", "schema")):
+        if all(
+            check.well for check in checks if check.part in ("database", "extensions", "schema")
+        ):
             checks += run(_services(settings, server.url, advice))
     finally:
         server.stop()

@@ -1,4 +1,4 @@
-"""What every command needs: settings, one clear line for an error, and a runtime that is stopped."""
+"""What every command needs: settings, errors in one line, and a runtime that is stopped."""
 
 import asyncio
 import locale

@@ -39,9 +39,7 @@ class DatabaseServer:
 
     def __init__(self, settings: Settings) -> None:
         self.embedded = (
-            None
-            if settings.database_url
-            else EmbeddedPostgres(settings.data_dir / "postgres")
+            None if settings.database_url else EmbeddedPostgres(settings.data_dir / "postgres")
         )
         self._url = settings.database_url
 

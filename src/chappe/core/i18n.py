@@ -25,7 +25,7 @@ def translate(key: str, language: str, **values: Any) -> str:
 
 
 def choose_language(accept_language: str | None) -> str:
-    """The language to answer in, after an `Accept-Language` header (RFC 9110); French if unclear."""
+    """The language to answer in, after `Accept-Language` (RFC 9110); French if unclear."""
     best, best_quality = "fr", 0.0
     for part in (accept_language or "").split(","):
         tag, _, parameters = part.strip().partition(";")

@@ -95,7 +95,8 @@ async def list_jobs(session: AsyncSession, task: str, limit: int = 50) -> list[J
         {"task": task, "limit": limit},
     )
     return [
-        JobView(row[0], row[1], row[2], _STATES.get(row[3], row[3]), *row[4:]) for row in rows
+        JobView(row[0], row[1], row[2], _STATES.get(str(row[3]), str(row[3])), *row[4:])
+        for row in rows
     ]
 
 
@@ -107,5 +108,3 @@ async def recover(app: procrastinate.App, *, stalled_seconds: float) -> int:
         await app.job_manager.retry_job(job)
         count += 1
     return count
-
-

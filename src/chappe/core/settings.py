@@ -119,7 +119,6 @@ class Settings(BaseSettings):
     models: Annotated[list[ModelSettings], NoDecode] = Field(default_factory=list)
     embedded_chat: bool = Field(True, description="serve the small embedded chat model")
     encoder: str | None = Field(None, description="embedding model; none: first one, or embedded")
-    encoder_processes: int = Field(1, ge=1, le=64)
     database_connections: int = Field(10, ge=2, le=200)
     first_byte_timeout: float = Field(120.0, gt=0, description="seconds")
     inter_token_timeout: float = Field(60.0, gt=0, description="seconds")
@@ -137,7 +136,9 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _read_hosts(cls, value: object) -> object:
-        return [h.strip() for h in value.split(",") if h.strip()] if isinstance(value, str) else value
+        return (
+            [h.strip() for h in value.split(",") if h.strip()] if isinstance(value, str) else value
+        )
 
     @field_validator("database_url")
     @classmethod
@@ -210,7 +211,11 @@ def load_settings(**overrides: Any) -> Settings:
     for variable in os.environ:
         if variable.startswith("CHAPPE_") and variable not in known:
             raise SettingsError(f"{variable} is not a setting of Chappe: correct or unset it")
-    if "port" not in overrides and "CHAPPE_PORT" not in os.environ and (port := os.environ.get("PORT")):
+    if (
+        "port" not in overrides
+        and "CHAPPE_PORT" not in os.environ
+        and (port := os.environ.get("PORT"))
+    ):
         overrides["port"] = port
     try:
         return Settings(**overrides)

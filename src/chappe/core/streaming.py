@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import aclosing
 from typing import Any
 
@@ -48,7 +48,7 @@ class EventStream:
         events: (name, JSON-safe data) pairs; closed as soon as the client leaves.
     """
 
-    def __init__(self, events: AsyncIterator[tuple[str, Any]]) -> None:
+    def __init__(self, events: AsyncGenerator[tuple[str, Any], None]) -> None:
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +74,7 @@ class EventStream:
         )
         beat = asyncio.create_task(self._keep_alive(write))
         try:
-            async with aclosing(self._events) as events:  # type: ignore[type-var]
+            async with aclosing(self._events) as events:
                 async for name, data in events:
                     await write(encode_event(name, data))
         finally:

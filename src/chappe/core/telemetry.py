@@ -22,7 +22,10 @@ MODEL_REQUESTS = Counter(
     "chappe_model_requests", "Requests to models", ["model", "outcome"], registry=REGISTRY
 )
 MODEL_TOKENS = Counter(
-    "chappe_model_tokens", "Tokens as reported by engines", ["model", "direction"], registry=REGISTRY
+    "chappe_model_tokens",
+    "Tokens as reported by engines",
+    ["model", "direction"],
+    registry=REGISTRY,
 )
 MODEL_TTFT = Histogram(
     "chappe_model_time_to_first_token_seconds",
@@ -70,5 +73,11 @@ def configure_logging(level: str, style: str) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # These would write addresses, statements or job arguments at each step.
-    for noisy in ("alembic", "procrastinate", "uvicorn.access", "sqlalchemy.engine", "psycopg.pool"):
+    for noisy in (
+        "alembic",
+        "procrastinate",
+        "uvicorn.access",
+        "sqlalchemy.engine",
+        "psycopg.pool",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

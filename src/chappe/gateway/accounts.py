@@ -85,7 +85,8 @@ class Accounts:
         async with self._database.session() as session:
             dead = await session.scalars(
                 text(
-                    "select id from gateway_instance where id <> :own and pg_try_advisory_xact_lock(id)"
+                    "select id from gateway_instance"
+                    " where id <> :own and pg_try_advisory_xact_lock(id)"
                 ),
                 {"own": self._instance},
             )
@@ -104,9 +105,7 @@ class Accounts:
             )
         return count
 
-    async def open(
-        self, account: Account, actor: Actor, operation: str, streamed: bool
-    ) -> None:
+    async def open(self, account: Account, actor: Actor, operation: str, streamed: bool) -> None:
         """Write the account of a request that is about to be forwarded."""
         telemetry.MODEL_IN_FLIGHT.labels(account.model).inc()
         async with self._database.session() as session:
@@ -123,7 +122,7 @@ class Accounts:
             )
 
     async def settle(self, account: Account, outcome: Outcome, error: str | None = None) -> None:
-        """Settle an account, once: later calls do nothing. Finishes even if the caller is cancelled."""
+        """Settle an account, once; goes on to its end even if the caller is cancelled."""
         if account.settled:
             return
         account.settled = True
@@ -182,5 +181,3 @@ class Accounts:
                 )
         if self._lock is not None:
             await self._lock.close()
-
-

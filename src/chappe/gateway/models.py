@@ -15,9 +15,7 @@ class GatewayInstance(Base):
     __tablename__ = "gateway_instance"
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    started_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now()
-    )
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
 class RequestAccount(Base):
@@ -32,9 +30,7 @@ class RequestAccount(Base):
     operation: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
     streamed: Mapped[bool]
-    started_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now()
-    )
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     outcome: Mapped[str] = mapped_column(Text, server_default="open")
     tokens_in: Mapped[int | None] = mapped_column(BigInteger)
     tokens_out: Mapped[int | None] = mapped_column(BigInteger)

@@ -136,7 +136,9 @@ class OpenAIApi:
                 await answer.json(error.status, envelope(error))
 
     async def _stream(self, exchange: Exchange, answer: "_Answer") -> None:
-        await answer.start(200, b"text/event-stream; charset=utf-8", (b"cache-control", b"no-cache"))
+        await answer.start(
+            200, b"text/event-stream; charset=utf-8", (b"cache-control", b"no-cache")
+        )
         async for event in exchange.events():
             await answer.piece(event)
         await answer.piece(b"", last=True)
@@ -149,9 +151,7 @@ def _refusal(status: int, body: bytes) -> dict[str, Any]:
         code = msgspec.json.decode(body)["error"].get("code")
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
         code = None
-    return {
-        "error": {"message": error_message(body), "type": kind, "param": None, "code": code}
-    }
+    return {"error": {"message": error_message(body), "type": kind, "param": None, "code": code}}
 
 
 class _Answer:
@@ -179,9 +179,7 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def bytes(self, status: int, data: bytes) -> None:
-        await self.start(
-            status, b"application/json", (b"content-length", str(len(data)).encode())
-        )
+        await self.start(status, b"application/json", (b"content-length", str(len(data)).encode()))
         await self.piece(data, last=True)
 
     async def json(self, status: int, value: Any) -> None:

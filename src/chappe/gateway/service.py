@@ -103,8 +103,7 @@ class Gateway:
                 files.append((encoder, None))
         self.catalogue = Catalogue(models)
         for model, file in files:
-            command = engine_command(model, file, settings.encoder_processes)
-            self.engines.append(EngineProcess(model, command))
+            self.engines.append(EngineProcess(model, engine_command(model, file)))
 
     async def start(self, kinds: Sequence[str] = ("chat", "embedding")) -> None:
         """Start the engines of these kinds and settle what a dead process left open."""
@@ -250,5 +249,3 @@ def error_message(body: bytes) -> str:
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or error
     return str(error)[:1000]
-
-

@@ -1,5 +1,6 @@
 """API keys: made, listed, revoked, checked."""
 
+import contextlib
 import hashlib
 import secrets
 import uuid
@@ -88,10 +89,8 @@ async def list_keys(session: AsyncSession) -> list[KeyView]:
 async def revoke_keys(session: AsyncSession, reference: str) -> int:
     """Revoke the keys whose id, first characters or name is `reference`; gives their number."""
     conditions = [ApiKey.name == reference, ApiKey.prefix == reference[:8]]
-    try:
+    with contextlib.suppress(ValueError):
         conditions.append(ApiKey.id == uuid.UUID(reference))
-    except ValueError:
-        pass
     rows = await session.scalars(
         update(ApiKey)
         .where(or_(*conditions), ApiKey.revoked_at.is_(None))

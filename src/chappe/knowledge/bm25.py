@@ -21,7 +21,9 @@ def idf(passages: int, containing: int) -> float:
     return math.log(1 + (passages - containing + 0.5) / (containing + 0.5))
 
 
-def weight(frequency: int, length: int, average_length: float, k1: float = K1, b: float = B) -> float:
+def weight(
+    frequency: int, length: int, average_length: float, k1: float = K1, b: float = B
+) -> float:
     """How much a term's `frequency` counts in a passage of `length` terms; below k1 + 1."""
     return frequency * (k1 + 1) / (frequency + k1 * (1 - b + b * length / average_length))
 
@@ -68,7 +70,7 @@ _QUERY = text("""
 async def rank(
     session: AsyncSession, query: Sequence[str], collections: Sequence[int], limit: int
 ) -> list[tuple[int, float]]:
-    """The best passages of `collections` for the terms of a query: (passage id, BM25), best first."""
+    """The best passages of `collections` for the terms of a query: (id, BM25), best first."""
     counts = Counter(query)
     if not counts or not collections:
         return []

@@ -51,13 +51,13 @@ async def fetch(package: str, folder: Path, *, refresh: bool = False) -> Path:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        archives = list(Path(scratch).glob("*.tgz"))
+        archives = [name for name in os.listdir(scratch) if name.endswith(".tgz")]
         if process.returncode != 0 or len(archives) != 1:
             reason = _reason(errors.decode(errors="replace"))
             if "ENOSPC" in reason or "no space" in reason.lower():
                 raise ChappeError("disk_full", 503, folder=folder)
             raise ChappeError("download_failed", 502, package=package, reason=reason)
-        os.replace(archives[0], target)
+        os.replace(Path(scratch) / archives[0], target)
     return target
 
 
@@ -72,5 +72,3 @@ def _reason(output: str) -> str:
     code = next((line for line in lines if line.startswith("code")), "")
     text = " ".join(filter(None, (code, telling[0] if telling else "npm pack")))
     return " ".join(word for word in text.split() if "://" not in word)[:200]
-
-

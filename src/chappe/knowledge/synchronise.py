@@ -157,5 +157,3 @@ async def _analyse(database: Database) -> None:
     async with database.engine.connect() as connection:
         automatic = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await automatic.execute(text("vacuum (analyze) posting, passage, document, embedding"))
-
-

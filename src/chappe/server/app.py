@@ -54,9 +54,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or "JSON"
-    return _problem(
-        request, ChappeError("invalid_request", 422, reason=f"{place}: {first['msg']}")
-    )
+    return _problem(request, ChappeError("invalid_request", 422, reason=f"{place}: {first['msg']}"))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -84,9 +82,7 @@ class _Application:
         self._v1 = v1
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (
-            scope["path"] == "/v1" or scope["path"].startswith("/v1/")
-        ):
+        if scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
             await self._v1(scope, receive, send)
             return
         size = 0

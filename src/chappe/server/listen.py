@@ -34,7 +34,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, stopped by us: its own handling raises the signal again in the middle of our stop."""
+    """uvicorn, stopped by us: its own handling raises the signal again while we stop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

