@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import support
 
+import support
 from chappe.core.database import Database, migrate
 from chappe.core.embedded_postgres import EmbeddedPostgres
 
@@ -44,7 +44,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Running]:
-    """`chappe demo` on our own small corpora, with the embedded engines, watched for connections."""
+    """`chappe demo` on our own small corpora, with the embedded engines, and watched."""
     folder: Path = tmp_path_factory.mktemp("demo")
     support.place_corpora(folder)
     connections = folder / "connections.txt"

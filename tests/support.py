@@ -1,4 +1,4 @@
-"""What tests share: real servers on loopback, and an OpenAI-compatible endpoint that follows orders.
+"""What tests share: real servers on loopback, and an OpenAI-compatible endpoint to command.
 
 The scripted endpoint stands for a better model than the embedded one, and for endpoints that fail
 in ways that a well-behaved engine doesn't.
@@ -234,9 +234,7 @@ class ScriptedEndpoint:
             self._chunk(writer, b"data: {not json\n\n")
             await writer.drain()
             return
-        self._event(
-            writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-        )
+        self._event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         self._event(writer, {"choices": [], "usage": usage})
         self._chunk(writer, b"data: [DONE]\n\n")
         writer.write(b"0\r\n\r\n")

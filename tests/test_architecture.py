@@ -43,9 +43,7 @@ def test_every_public_thing_says_what_it_is() -> None:
 
 def test_errors_speak_both_languages() -> None:
     locales = ROOT / "src" / "chappe" / "core" / "locales"
-    french, english = (
-        json.loads((locales / f"{name}.json").read_text()) for name in ("fr", "en")
-    )
+    french, english = (json.loads((locales / f"{name}.json").read_text()) for name in ("fr", "en"))
     assert french.keys() == english.keys()
     used = {
         node.args[0].value

@@ -26,7 +26,7 @@ Failure = Literal["not_supported", "number_mismatch", "negation_mismatch"]
 
 COVERAGE_NEEDED = 0.72
 """Share of a claim's weight that its window and headings must carry (tuned on hand-made cases)."""
-TEXT_COVERAGE_NEEDED = 0.5
+TEXT_COVERAGE_NEEDED = 0.35
 """Share that the window's own text must carry, headings not counted."""
 _MAX_UNITS = 9
 _MAX_LENGTH = 700
@@ -431,8 +431,7 @@ def _substituted(
     followers: dict[str, set[str]] = {}
     for unit in units:
         for left, right in _adjacent(unit.found):
-            if _ADJECTIVE.search(unit.found.text, right.start, right.end):
-                followers.setdefault(left.key, set()).add(right.key)
+            followers.setdefault(left.key, set()).add(right.key)
     for left, right in _adjacent(claim):
         missing = not right.light and options[right.key].isdisjoint(present)
         if not missing or not _ADJECTIVE.search(claim.text, right.start, right.end):

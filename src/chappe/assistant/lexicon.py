@@ -143,7 +143,13 @@ LIGHT_CONCEPTS = frozenset(
     ["RECEIVE", "RISK", "OBLIGATION", "PERMISSION", "GIVE", "GO", "COST", "DURATION", "RENEW", "DELIVER"]
 )
 
-NEGATIVE_WORDS: dict[str, str] = {
+def _inflected(word: str) -> tuple[str, ...]:
+    if word.endswith("é"):
+        return (word, f"{word}e", f"{word}s", f"{word}es")
+    return (word,) if word.endswith(("s", "x", "z", "r", "t")) else (word, f"{word}s")
+
+
+_DENIALS: dict[str, str] = {
     **dict.fromkeys(["facultatif", "facultative", "facultatifs", "optionnel", "optional"], "OBLIGATION"),
     **dict.fromkeys(
         ["limité", "limitée", "limités", "limitées", "plafonné", "plafonnée", "plafonnés"], "EXCEED"
@@ -152,6 +158,10 @@ NEGATIVE_WORDS: dict[str, str] = {
         ["interdit", "interdite", "interdits", "interdiction", "impossible", "impossibilité", "forbidden"],
         "PERMISSION",
     ),
+}
+
+NEGATIVE_WORDS: dict[str, str] = {
+    form: concept for word, concept in _DENIALS.items() for form in _inflected(word)
 }
 """Words that deny a concept by themselves."""
 
@@ -187,16 +197,10 @@ OPPOSITES: tuple[frozenset[str], ...] = tuple(
 )
 
 
-def _inflected(word: str) -> tuple[str, ...]:
-    if word.endswith("é"):
-        return (word, f"{word}e", f"{word}s", f"{word}es")
-    return (word,) if word.endswith(("s", "x", "z", "r", "t")) else (word, f"{word}s")
-
-
 CONCEPT_OF: dict[str, str] = {
     form: concept
     for concept, words in CONCEPTS.items()
     for word in words.split()
     for form in _inflected(word)
-} | {form: concept for word, concept in NEGATIVE_WORDS.items() for form in _inflected(word)}
+} | NEGATIVE_WORDS
 """Concept of each word form that has one."""

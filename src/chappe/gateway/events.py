@@ -14,8 +14,12 @@ class EventSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Add bytes; give the events that they complete."""
-        buffer = (self._buffer + data).replace(b"\r\n", b"\n")
+        buffer = self._buffer + data
+        # A carriage return at the very end may be half of a line end: it waits for the next bytes.
+        held = b"\r" if buffer.endswith(b"\r") else b""
+        buffer = buffer.removesuffix(held).replace(b"\r\n", b"\n")
         *events, self._buffer = buffer.split(b"\n\n")
+        self._buffer += held
         if len(self._buffer) > self._limit:
             raise ValueError("event too long")
         return [event + b"\n\n" for event in events if event.strip()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -46,15 +47,16 @@ class ArchiveLimits:
 DEFAULT_LIMITS = ArchiveLimits()
 
 
-class _Inflated:
+class _Inflated(io.BufferedIOBase):
     """The inflated bytes of an archive, refused beyond a limit."""
 
     def __init__(self, raw: gzip.GzipFile, path: Path, limit: int) -> None:
+        super().__init__()
         self._raw = raw
         self._path = path
         self._left = limit
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         data = self._raw.read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -82,8 +84,7 @@ def members(
     :class:`SourceFormatError` when it is damaged, when it is over ``limits``, or when a member
     under ``prefix`` is a link, a device, or has a name that leaves its folder.
     """
-    for name, content in _walk(path, prefix, limits, with_content=True):
-        yield name, content
+    yield from _walk(path, prefix, limits, with_content=True)
 
 
 def names(path: Path, prefix: str = "", *, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[str]:
@@ -98,7 +99,9 @@ def _walk(
     with gzip.open(path, "rb") as raw:
         inflated = _Inflated(raw, path, limits.total_bytes)
         with _damage_reported(path):
-            archive = tarfile.open(mode="r|", fileobj=inflated, bufsize=_BLOCK)
+            archive = tarfile.open(  # noqa: SIM115
+                mode="r|", fileobj=inflated, bufsize=_BLOCK
+            )
         with archive:
             count = 0
             while True:
@@ -109,8 +112,6 @@ def _walk(
                 count += 1
                 if count > limits.members:
                     raise SourceFormatError(f"{path.name} : trop de fichiers (> {limits.members})")
-                # tarfile keeps every header that it has met; a stream never goes back to them.
-                archive.members.clear()
                 if member.isdir() or not member.name.startswith(prefix):
                     continue
                 _check(path, member, limits)

@@ -39,7 +39,10 @@ _MODIFIED = re.compile(r"modified (\d{4}-\d{2}-\d{2})")
 _SINGLE_LETTER = re.compile(r"[^\W\d_](?![\w'’])")
 
 _NAVIGATION = frozenset(
-    ["SurTitre", "Audience", "Canal", "Cible", "FilDAriane", "Theme", "SousThemePere", "DossierPere", "SousDossierPere", "VoirAussi", "PourEnSavoirPlus", "QuestionReponse", "CommentFaireSi", "RechercheGuidee", "FicheLiee", "ServiceEnLigneAlternatif", "Partenaire", "NumeroCerfa", "AutreNumero"]
+    {"SurTitre", "Audience", "Canal", "Cible", "FilDAriane", "Theme", "SousThemePere"}
+    | {"DossierPere", "SousDossierPere", "VoirAussi", "PourEnSavoirPlus", "QuestionReponse"}
+    | {"CommentFaireSi", "RechercheGuidee", "FicheLiee", "ServiceEnLigneAlternatif"}
+    | {"Partenaire", "NumeroCerfa", "AutreNumero"}
 )
 # Not text in any place: variables of the interactive sheet, keys of the directory, image credits,
 # the title of a chapter for some answers only, and the description of a table for screen readers
@@ -48,7 +51,8 @@ _HIDDEN = frozenset(
     ["Condition", "SiSelectionne", "PivotLocal", "Colonne", "Credits", "TitreAlternatif", "Resume"]
 )
 _INLINE = frozenset(
-    ["LienInterne", "LienExterne", "LienIntra", "MiseEnEvidence", "Expression", "Valeur", "Exposant", "Indice", "Citation", "Variable", "TermeEtranger"]
+    {"LienInterne", "LienExterne", "LienIntra", "MiseEnEvidence", "Expression", "Valeur"}
+    | {"Exposant", "Indice", "Citation", "Variable", "TermeEtranger"}
 )
 _NOTES = frozenset(["Attention", "ANoter", "ASavoir", "Rappel"])
 
@@ -193,7 +197,8 @@ def _inline(element: _Element) -> str:
             part, name = _inline(child), child.name
         if not part:
             continue
-        if (text and name and name not in _INLINE) or (text and _lost_space(text, part, name, last_is_text)):
+        is_block = bool(name) and name not in _INLINE
+        if text and (is_block or _lost_space(text, part, name, last_is_text)):
             text += " "
         text += part
         last_is_text = not name
@@ -402,17 +407,7 @@ class _SheetWriter:
 
     def _table(self, element: _Element, section: int) -> None:
         self._add("paragraph", element.text_of("Titre"), section)
-        rows = [
-            [
-                Cell(
-                    _cell_text(cell),
-                    _span(cell, "fusionVerticale"),
-                    _span(cell, "fusionHorizontale"),
-                )
-                for cell in row.all("Cellule")
-            ]
-            for row in element.all("Rangée")
-        ]
+        rows = [[_cell(cell) for cell in row.all("Cellule")] for row in element.all("Rangée")]
         for line in table_lines(rows):
             self._add("row", line, section)
 
@@ -590,7 +585,6 @@ def _pointer_line(element: _Element) -> str:
 
 def _reference_line(element: _Element) -> str:
     return _joined(element.text_of("Titre"), element.text_of("Complement"))
-
 
 
 def _cell(element: _Element) -> Cell:

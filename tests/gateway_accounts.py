@@ -1,0 +1,24 @@
+"""The accounts of a running installation, read from its database."""
+
+import openai
+import psycopg
+
+import support
+from chappe.core.embedded_postgres import EmbeddedPostgres
+
+
+def client(demo: support.Running, key: str | None = None) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{demo.url}/v1", api_key=key or demo.key, max_retries=0)
+
+
+def database_of(running: support.Running) -> str:
+    return EmbeddedPostgres(running.data_dir / "postgres").url
+
+
+def accounts(running: support.Running, where: str = "true") -> list[tuple[object, ...]]:
+    with psycopg.connect(database_of(running)) as connection:
+        return connection.execute(
+            "select outcome, tokens_in, tokens_out, tokens_origin, ttft_ms, duration_ms, model"
+            f" from request_account where operation = 'chat.completions' and {where}"
+            " order by started_at"
+        ).fetchall()
