@@ -107,8 +107,7 @@ def _allow_passage(folder: Path, uid: int) -> None:
         entries = [(tag, bit, _ACL_UNDEFINED) for tag, bit in bits]
     else:
         entries = [struct.unpack_from("<HHI", raw, at) for at in range(4, len(raw), 8)]
-    if (_ACL_USER, 1, uid) in entries:
-        return
+    # A later chmod may have closed the mask over an entry that is there: it is always made anew.
     entries = [e for e in entries if e[0] != _ACL_MASK and (e[0], e[2]) != (_ACL_USER, uid)]
     entries.append((_ACL_USER, 1, uid))
     mask = 0

@@ -240,8 +240,9 @@ def terms(text: str) -> list[str]:
         word = match.group().lower().replace("‑", "-")
         if "-" in word:
             parts = [part for part in word.split("-") if part]
-            found += [stem(part) for part in parts if part not in STOP_WORDS]
-            if len(parts) > 1 and not word.replace("-", "").isdigit():
+            kept = [part for part in parts if part not in STOP_WORDS]
+            found += [stem(part) for part in kept]
+            if len(parts) > 1 and not word.replace("-", "").isdigit() and len(kept) == len(parts):
                 found.append(stem("".join(parts)))
         elif word not in STOP_WORDS:
             found.append(stem(word))

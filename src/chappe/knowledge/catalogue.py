@@ -1,7 +1,7 @@
 """The official sources that this installation can load, by name."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from chappe.core.settings import Settings
 from chappe.gateway import Gateway
 from chappe.knowledge.download import fetch
 from chappe.knowledge.sources.archive import SourceFormatError, SourceItem
-from chappe.knowledge.sources.legifrance import count_articles, read_articles
+from chappe.knowledge.sources.legifrance import read_articles
 from chappe.knowledge.sources.service_public import count_sheets, read_sheets
 from chappe.knowledge.synchronise import Progress, SyncReport, ensure_collection, synchronise
 
@@ -24,15 +24,15 @@ _LAW = "@socialgouv/legi-data"
 class SourceEntry:
     """A source: the npm package it comes in, and how to read it.
 
-    `read(archive, first_only)` gives its items, the most asked-for first; `count(archive)` their
-    number.
+    `read(archive, first_only)` gives its items, the most asked-for first; `count(archive)`, where
+    reading ahead would be costly, their number.
     """
 
     slug: str
     title: str
     package: str
-    read: Callable[[Path, bool], Iterator[SourceItem]]
-    count: Callable[[Path], int]
+    read: Callable[[Path, bool], Iterable[SourceItem]]
+    count: Callable[[Path], int] | None = None
 
 
 def _sheets(slug: str, title: str, kind: str) -> SourceEntry:
@@ -51,7 +51,6 @@ def _code(slug: str, title: str, code_id: str) -> SourceEntry:
         title,
         _LAW,
         lambda path, first_only: read_articles(path, code_id),
-        lambda path: count_articles(path, code_id),
     )
 
 
@@ -103,13 +102,16 @@ async def load_source(
     await progress("downloading", 0, None)
     archive = await fetch(source.package, archive_folder(settings), refresh=refresh)
     try:
-        total = None if first_only else await asyncio.to_thread(source.count, archive)
+        items = await asyncio.to_thread(source.read, archive, first_only)
+        total = len(items) if isinstance(items, Sized) else None
+        if source.count is not None and not first_only:
+            total = await asyncio.to_thread(source.count, archive)
         collection_id = await ensure_collection(database, source.slug, source.title, source.package)
         return await synchronise(
             database,
             gateway,
             collection_id,
-            source.read(archive, first_only),
+            items,
             total=total,
             complete=not first_only,
             progress=progress,

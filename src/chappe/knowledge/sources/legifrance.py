@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -31,8 +32,8 @@ _UNKNOWN_FROM_YEAR = 2222
 _FIELDS = ("id", "cid", "num", "etat", "dateDebut", "dateFin", "texte", "texteHtml", "nota")
 # "L100-1", "R*112-9-1", "LO111-3", "160-17-2"; not "Annexe I" or "Tableau n° 1".
 _NUMBERED = re.compile(r"[A-Z]{0,2}\.?\s?\*{0,2}\s?\d")
-_NUMBER_MARK = re.compile(r"(?:\d{1,3}|[IVXL]{1,6})\s?(?:°|\)|o\))(?:\s?(?:bis|ter|quater))?\s")
-_LETTER_MARK = re.compile(r"[a-z]{1,2}\s?(?:\)|°)\s")
+_NUMBER_MARK = re.compile(r"\d{1,3}\s?(?:°|\)|o\))")
+_LETTER_MARK = re.compile(r"[a-z]{1,2}\s?(?:\)|°)")
 _DASH_MARK = re.compile(r"[-–—•]\s?\S")
 
 
@@ -40,8 +41,7 @@ def read_articles(path: Path, code_id: str) -> list[SourceItem]:
     """The articles of a code, in the code's order; its length is the total for a progress bar.
 
     The code's whole tree is in memory while it is read, then only its articles, still unparsed.
-    ``external_id`` is the article's number in the common identifiers (``cid``), which stays the
-    same from one version to the next. Raises :class:`SourceFormatError` for a damaged archive, an
+    ``external_id`` is the identifier that an article's versions have in common (``cid``). Raises :class:`SourceFormatError` for a damaged archive, an
     unknown code, or a tree in another format.
     """
     if not _CODE_ID.fullmatch(code_id):
@@ -166,28 +166,34 @@ def _date(milliseconds: object) -> dt.date | None:
 # --- HTML -------------------------------------------------------------------------------------
 
 
-class _Lines(HTMLParser):
-    """Lines of text and tables of an article's HTML."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    text: str
+    in_list: bool
 
-    _BREAKS = frozenset({"p", "br", "div", "center", "ul", "ol", "blockquote", "table", "hr"})
-    _BREAKS |= {"h1", "h2", "h3", "h4", "h5", "h6", "dl", "dt", "dd", "pre", "section"}
+
+class _Reader(HTMLParser):
+    """The lines of text and the tables (rows of cells) of an article's HTML, in order."""
+
+    _BREAKS = frozenset(
+        {"p", "br", "hr", "div", "center", "ul", "ol", "dl", "dt", "dd", "blockquote", "pre"}
+        | {"h1", "h2", "h3", "h4", "h5", "h6", "section"}
+    )
     _SILENT = frozenset({"script", "style"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        # A line of text, or a table as rows of cells.
-        self.parts: list[str | list[list[Cell]]] = []
+        self.parts: list[_Line | list[list[Cell]]] = []
         self._line: list[str] = []
+        self._in_list = False
         self._table: list[list[Cell]] = []
-        self._tables = 0
-        self._span = (1, 1)
-        self._in_cell = False
-        self._list_item = False
+        self._open_tables = 0
+        self._span: tuple[int, int] | None = None
         self._silent = 0
 
-    def finish(self) -> list[str | list[list[Cell]]]:
+    def finish(self) -> list[_Line | list[list[Cell]]]:
         self.close()
-        while self._tables:
+        while self._open_tables:
             self.handle_endtag("table")
         self._end_line()
         return self.parts
@@ -197,22 +203,19 @@ class _Lines(HTMLParser):
             self._silent += 1
         elif tag == "table":
             # The rows of a table inside a table become rows of the outer one.
-            self._end_line()
-            self._tables += 1
+            self._end_cell()
+            self._open_tables += 1
         elif tag == "tr":
-            self._end_line()
-            if self._tables:
-                self._table.append([])
+            self._end_cell()
+            self._table.append([])
         elif tag in ("td", "th"):
+            self._end_cell()
+            if self._open_tables:
+                values = dict(attrs)
+                self._span = (_count(values.get("rowspan")), _count(values.get("colspan")))
+        elif tag in self._BREAKS or tag == "li":
             self._end_line()
-            values = dict(attrs)
-            self._span = (_count(values.get("rowspan")), _count(values.get("colspan")))
-            self._in_cell = self._tables > 0
-        elif tag == "li":
-            self._end_line()
-            self._list_item = True
-        elif tag in self._BREAKS:
-            self._end_line()
+            self._in_list = tag == "li"
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in self._SILENT:
@@ -223,36 +226,80 @@ class _Lines(HTMLParser):
             self._silent = max(self._silent - 1, 0)
         elif tag in ("td", "th", "tr"):
             self._end_cell()
-        elif tag == "table" and self._tables:
+        elif tag == "table":
             self._end_cell()
-            self._tables -= 1
-            if not self._tables:
+            self._open_tables = max(self._open_tables - 1, 0)
+            if not self._open_tables:
                 self.parts.append(self._table)
                 self._table = []
         elif tag in self._BREAKS or tag == "li":
             self._end_line()
+            self._in_list = False
 
     def handle_data(self, data: str) -> None:
         if not self._silent:
             self._line.append(data)
 
     def _end_line(self) -> None:
-        if self._in_cell:
+        if self._span is not None:
             self._line.append(" ")
             return
         text = normalise("".join(self._line))
         self._line.clear()
-        if text:
-            # A "•" tells a list's item from a line for _write_html; it isn't in the text.
-            self.parts.append(text)
+        if not text:
+            return
+        if self._open_tables:
+            # A caption, or text that stands between rows: a row of its own.
+            self._table.append([Cell(text)])
+        else:
+            self.parts.append(_Line(text, self._in_list))
 
     def _end_cell(self) -> None:
-        if not self._in_cell:
+        if self._span is None:
             self._end_line()
             return
-        self._in_cell = False
         text = normalise("".join(self._line))
         self._line.clear()
         if not self._table:
             self._table.append([])
         self._table[-1].append(Cell(text, *self._span))
+        self._span = None
+
+
+def _count(value: str | None) -> int:
+    text = (value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+
+
+def _parts(html: str) -> list[_Line | list[list[Cell]]]:
+    if len(html) > MAX_HTML_CHARS:
+        raise SourceFormatError(f"texte trop long ({len(html)} caractères)")
+    reader = _Reader()
+    reader.feed(html)
+    return reader.finish()
+
+
+def _write_html(builder: DocumentBuilder, html: str) -> None:
+    """Paragraphs, items and rows. Items keep the mark that the law gives them: « 1° », « a) »."""
+    numbered = False
+    for part in _parts(html):
+        if not isinstance(part, _Line):
+            for line in table_lines(part):
+                builder.add("row", line)
+            numbered = False
+        elif part.in_list or _NUMBER_MARK.match(part.text):
+            builder.add("item", part.text, 1)
+            numbered = True
+        elif _LETTER_MARK.match(part.text) or _DASH_MARK.match(part.text):
+            builder.add("item", part.text, 2 if numbered else 1)
+        else:
+            builder.add("paragraph", part.text)
+            numbered = False
+
+
+def _without_tags(html: str) -> str:
+    """Plain text on one line, of a field that is text already or that has a few tags."""
+    lines: list[str] = []
+    for part in _parts(html):
+        lines.extend([part.text] if isinstance(part, _Line) else table_lines(part))
+    return " ".join(lines)
