@@ -10,7 +10,7 @@ from typing import Literal
 
 from chappe.assistant.facts import Fact
 from chappe.assistant.lexicon import OPPOSITES
-from chappe.assistant.matching import FoldedText, fold
+from chappe.assistant.matching import FoldedText, fold, plain_typography
 from chappe.assistant.sentences import split_sentences
 from chappe.assistant.terms import (
     Term,
@@ -32,9 +32,11 @@ _MAX_UNITS = 9
 _MAX_LENGTH = 700
 _TRIED_WINDOWS = 12
 _PREFIX = 6
-_ADJECTIVE = re.compile(
-    r"(?:aires?|[ae]lles?|[ae]ls?|ales?|aux|ifs?|ives?|iques?|eurs?|euses?|ées?|és?|iens?|iennes?"
-    r"|ains?|aines?|[ai]bles?|eux|ants?|antes?)$"
+_VERB_ENDING = re.compile(r"(?:[aeo]nt|[aeioû]t|ez|era|ons|er|ir)$")
+_NOUN_LEAD = re.compile(
+    r"(?:\b(?:l[ea]s?|une?|des?|du|aux?|vos|votre|nos|notre|ses|son|sa|leurs?|ces?|cette|cet|par"
+    r"|sans|avec|en|pour|chaque|tou(?:te)?s|the|an?|your|of|by|to|for)\s|\b[ld]')$",
+    re.IGNORECASE,
 )
 _SUBJECT = 3
 _ANAPHOR = re.compile(
@@ -284,7 +286,7 @@ class PassageIndex:
             return "negation_mismatch"
         if (
             _duty_made_of_a_choice(claim, present)
-            or _substituted(terms, keys, claim, units)
+            or _substituted(terms, keys, claim, units, closest, self._context_keys)
             or _restriction_dropped(claim, closest)
             or _condition_swapped(claim, closest)
         ):
@@ -357,12 +359,16 @@ def _stretches(analysis: TextAnalysis, offset: int) -> list[_Stretch]:
             offset + start,
             offset + end,
             frozenset(term.key for term in terms),
-            frozenset(term.key for term in terms if not term.light),
+            frozenset(term.key for term in terms if _is_topical(term)),
             tuple(fact for fact in analysis.facts if start <= fact.start < end),
         )
         for start, end in figure_stretches(analysis)
         for terms in ([term for term in analysis.terms if start <= term.start < end],)
     ]
+
+
+def _is_topical(term: Term) -> bool:
+    return not term.light or (term.key.isupper() and term.key not in _MODALS)
 
 
 def _under_opposite_heading(holder: _Stretch, inside: list[_Stretch], near: frozenset[str]) -> bool:
@@ -422,24 +428,51 @@ def _polarities(terms: Iterable[Term]) -> dict[str, set[_Polarity]]:
 
 
 def _substituted(
-    terms: list[Term], keys: list[frozenset[str]], claim: TextAnalysis, units: tuple[_Unit, ...]
+    terms: list[Term],
+    keys: list[frozenset[str]],
+    claim: TextAnalysis,
+    units: tuple[_Unit, ...],
+    closest: _Unit,
+    context: set[str],
 ) -> bool:
-    """Whether a missing word stands where the source has another (« tribunal judiciaire »)."""
+    """Whether a missing word stands where the source has another.
+
+    « tribunal judiciaire » for « tribunal administratif », « pour les motos » for « pour les
+    voitures ». Verbs are let through: paraphrase changes them most.
+    """
     options = {term.key: alike for term, alike in zip(terms, keys, strict=True)}
     claimed = frozenset(key for alike in keys for key in alike)
-    present = {term.key for unit in units for term in unit.terms}
+    present = context.union(term.key for unit in units for term in unit.terms)
     followers: dict[str, set[str]] = {}
     for unit in units:
         for left, right in _adjacent(unit.found):
             followers.setdefault(left.key, set()).add(right.key)
-    for left, right in _adjacent(claim):
-        missing = not right.light and options[right.key].isdisjoint(present)
-        if not missing or not _ADJECTIVE.search(claim.text, right.start, right.end):
+    for left, right in zip(claim.terms, claim.terms[1:], strict=False):
+        if right.light or not options[right.key].isdisjoint(present):
             continue
-        for key in options[left.key]:
-            if followers.get(key, set()) - claimed:
+        if not claim.text[left.end : right.start].strip():
+            if _VERB_ENDING.search(claim.text, right.start, right.end) is None and any(
+                followers.get(key, set()) - claimed for key in options[left.key]
+            ):
                 return True
+        elif _is_noun(claim, right) and _other_noun_after(options[left.key], closest, claimed):
+            return True
     return False
+
+
+def _is_noun(analysis: TextAnalysis, term: Term) -> bool:
+    before = plain_typography(analysis.text[max(0, term.start - 12) : term.start])
+    return _NOUN_LEAD.search(before) is not None
+
+
+def _other_noun_after(left: frozenset[str], unit: _Unit, claimed: frozenset[str]) -> bool:
+    return any(
+        term.key in left
+        and not following.light
+        and following.key not in claimed
+        and _is_noun(unit.found, following)
+        for term, following in zip(unit.terms, unit.terms[1:], strict=False)
+    )
 
 
 def _adjacent(analysis: TextAnalysis) -> Iterable[tuple[Term, Term]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from chappe.assistant.lexicon import word_list
 from chappe.assistant.matching import plain_typography
 
 Value = Decimal | str | tuple[int | None, int | None, int | None]
@@ -51,13 +52,18 @@ class Fact:
         return self.unit is None or self.unit == other.unit
 
 
-_WORDS = ["zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze", "treize", "quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf", "vingt"]
+_WORDS = word_list(
+    """
+    zéro un deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze
+    seize dix-sept dix-huit dix-neuf vingt
+    """
+)
 _NUMBER_WORDS: dict[str, int] = {word: value for value, word in enumerate(_WORDS)}
 _NUMBER_WORDS["une"] = 1
 _NUMBER_WORDS |= {
     f"{stem}ième": value
     for value, stem in enumerate(
-        ["deux", "trois", "quatr", "cinqu", "six", "sept", "huit", "neuv", "dix", "onz", "douz"], 2
+        word_list("deux trois quatr cinqu six sept huit neuv dix onz douz"), 2
     )
 }
 for _tens, _start in {
@@ -83,7 +89,12 @@ _NUMBER_WORDS |= {
 }
 for _unit in range(1, 20):
     _NUMBER_WORDS[f"quatre-vingt-{_WORDS[_unit]}"] = 80 + _unit
-_ENGLISH = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+_ENGLISH = word_list(
+    """
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty
+    """
+)
 _NUMBER_WORDS |= {word: value for value, word in enumerate(_ENGLISH, 1)}
 _AMBIGUOUS_ALONE = frozenset({"un", "une", "one", "neuf", "cent", "cents", "mille", "zéro"})
 
@@ -93,7 +104,7 @@ for _names in (
     "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
     "january february march april may june july august september october november december",
 ):
-    _MONTHS |= {name: number for number, name in enumerate(_names.split(), 1)}
+    _MONTHS |= {name: number for number, name in enumerate(word_list(_names), 1)}
 _MONTH = "(?:" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + ")"
 
 _UNITS: dict[str, tuple[str, int]] = {}
@@ -113,7 +124,7 @@ for _unit_name, _factor, _forms in (
     ("centimetre", 1, "cm"),
     ("millimetre", 1, "mm"),
 ):
-    _UNITS |= {form: (_unit_name, _factor) for form in _forms.split()}
+    _UNITS |= {form: (_unit_name, _factor) for form in word_list(_forms)}
 _UNIT_PATTERN = (
     r"(?:pour\s+cent|per\s*cent|percent|d'euros|(?:"
     + "|".join(sorted((re.escape(form) for form in _UNITS), key=len, reverse=True))
@@ -150,7 +161,7 @@ _BOUNDS = (
     (
         "least",
         re.compile(
-            r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à|à partir de|dès|at least"
+            r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à|à partir d[eu]|à compter d[eu]|dès|at least"
             r"|more than|over|plus d')\s*$",
             re.IGNORECASE,
         ),
@@ -158,7 +169,7 @@ _BOUNDS = (
     (
         "most",
         re.compile(
-            r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'à|at most|less than|under"
+            r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'(?:à|au|en)|at most|less than|under"
             r"|moins d')\s*$",
             re.IGNORECASE,
         ),

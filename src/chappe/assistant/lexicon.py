@@ -5,19 +5,61 @@ counts. A *critical* concept changes what a sentence claims (who acts, on what c
 price): it has to be in the source, whatever the rest of the sentence covers.
 """
 
+
+def word_list(listed: str) -> list[str]:
+    """Read words written one after another."""
+    return listed.split()
+
+
 FUNCTION_WORDS = frozenset(
-    ["a", "à", "â", "ai", "ainsi", "alors", "as", "au", "aucun", "aucune", "auquel", "aura", "auront", "aussi", "autre", "autres", "aux", "auxquels", "avec", "avez", "avoir", "ayant", "c", "car", "ce", "ceci", "cela", "celle", "celles", "celui", "ces", "cet", "cette", "ceux", "chacun", "chaque", "chez", "ci", "comme", "comment", "d", "dans", "de", "des", "donc", "dont", "du", "durant", "elle", "elles", "en", "encore", "entre", "es", "est", "et", "étaient", "était", "étant", "été", "être", "eu", "eux", "fait", "font", "il", "ils", "j", "je", "jusqu", "l", "la", "là", "laquelle", "le", "les", "lesquelles", "lesquels", "leur", "leurs", "lors", "lorsqu", "lorsque", "lui", "m", "ma", "mais", "me", "même", "mêmes", "mes", "moi", "mon", "n", "ne", "ni", "nos", "notre", "nous", "on", "ont", "ou", "où", "par", "parmi", "pas", "pendant", "plus", "plusieurs", "pour", "pourquoi", "puis", "puisque", "qu", "quand", "que", "quel", "quelle", "quelles", "quels", "qui", "quoi", "s", "sa", "sans", "se", "selon", "sera", "seront", "ses", "si", "soi", "soient", "soit", "son", "sont", "sous", "sur", "t", "ta", "te", "tel", "telle", "telles", "tels", "tes", "toi", "ton", "tous", "tout", "toute", "toutes", "très", "tu", "un", "une", "va", "vers", "via", "voici", "voilà", "vos", "votre", "vous", "y", "lequel", "ensuite", "également", "notamment", "après", "avant", "afin", "dès", "depuis", "donné", "lorsque", "quelque", "quelques", "non", "jamais", "sauf", "hors", "moins", "jusque", "jusqu'à", "aujourd'hui", "the", "an", "and", "are", "as", "at", "be", "been", "being", "by", "do", "does", "did", "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "into", "is", "it", "its", "of", "on", "or", "our", "she", "so", "that", "their", "them", "then", "there", "these", "they", "this", "those", "to", "was", "we", "were", "what", "when", "where", "which", "who", "will", "with", "would", "you", "your", "yours", "not", "no", "any", "also", "than"]
+    word_list(
+        """
+    a à â ai ainsi alors as au aucun aucune auquel aura auront aussi autre autres aux auxquels
+    avec avez avoir ayant c car ce ceci cela celle celles celui ces cet cette ceux chacun chaque
+    chez ci comme comment d dans de des donc dont du durant elle elles en encore entre es est et
+    étaient était étant été être eu eux fait font il ils j je jusqu l la là laquelle le les
+    lesquelles lesquels leur leurs lors lorsqu lorsque lui m ma mais me même mêmes mes moi mon n
+    ne ni nos notre nous on ont ou où par parmi pas pendant plus plusieurs pour pourquoi puis
+    puisque qu quand que quel quelle quelles quels qui quoi s sa sans se selon sera seront ses
+    si soi soient soit son sont sous sur t ta te tel telle telles tels tes toi ton tous tout
+    toute toutes très tu un une va vers via voici voilà vos votre vous y lequel ensuite
+    également notamment après avant afin dès depuis donné lorsque quelque quelques non jamais
+    sauf hors moins jusque jusqu'à aujourd'hui the an and are as at be been being by do does did
+    for from had has have he her his how i if in into is it its of on or our she so that their
+    them then there these they this those to was we were what when where which who will with
+    would you your yours not no any also than êtes sommes ayant avons avait aurez aura serez y
+    """
+    )
 )
 
 ENGLISH_HINTS = frozenset(
-    ["the", "and", "of", "to", "is", "are", "you", "your", "must", "for", "with", "from", "not", "this", "that", "be", "by", "will", "if", "they", "their", "can", "when", "which", "should", "have", "has", "it", "or", "an", "how", "what", "do", "does", "where"]
+    word_list(
+        """
+    the and of to is are you your must for with from not this that be by will if they their can
+    when which should have has it or an how what do does where
+    """
+    )
 )
 FRENCH_HINTS = frozenset(
-    ["le", "la", "les", "des", "du", "de", "et", "est", "sont", "vous", "votre", "pour", "dans", "par", "sur", "une", "un", "au", "aux", "que", "qui", "ne", "pas", "il", "elle", "se", "ce", "cette", "en", "avec", "doit", "vos", "quelle", "quel", "quelles", "quels", "comment", "faut", "où"]
+    word_list(
+        """
+    le la les des du de et est sont vous votre pour dans par sur une un au aux que qui ne pas il
+    elle se ce cette en avec doit vos quelle quel quelles quels comment faut où
+    """
+    )
 )
 
 LIGHT_STEMS = frozenset(
-    ["fair", "fais", "effectu", "obten", "obtient", "obtien", "perm", "permet", "concern", "cas", "fois", "lieu", "person", "person", "demarch", "besoin", "procedur", "situat", "rend", "rendr", "all", "ven", "util", "dispos", "princip", "general", "generalement", "different", "certain", "suiv", "particuli", "prev", "prevoi", "prevu", "consist", "faudr", "trouv", "savoir", "import", "simpl", "simplement", "bien", "ici", "voir", "indiqu", "precis", "document", "piec", "dossi", "demand", "present", "fourn", "rempl", "ag", "age", "prend", "vari", "compr", "arriv", "donn", "apport", "produir", "munir", "pren", "prendr", "pris", "mettr", "mis", "dit", "dir", "appel", "titr", "make", "get", "need", "provid", "go", "us", "follow", "inform", "case", "person", "also"]
+    word_list(
+        """
+    fair fais effectu obten obtient obtien perm permet concern cas fois lieu person person
+    demarch besoin procedur situat rend rendr all ven util dispos princip general generalement
+    different certain suiv particuli prev prevoi prevu consist faudr trouv savoir import simpl
+    simplement bien ici voir indiqu precis document piec dossi demand present fourn facon mani consider signif vaut val rempl ag age
+    prend vari compr arriv donn apport produir munir pren prendr pris mettr mis dit dir appel
+    titr make get need provid go us follow inform case person also
+    """
+    )
 )
 
 CONCEPTS: dict[str, str] = {
@@ -28,7 +70,7 @@ CONCEPTS: dict[str, str] = {
     "mandatory",
     "PERMISSION": "pouvoir peux peut peuvent pouvez pourra pourrez pourront pouvons possible "
     "possibles possibilité autorisé autorisée autorisés autorise may can allowed",
-    "RENEW": "refaire renouveler renouvellement renouvelé renouvelée renouvelez renew renewal",
+    "RENEW": "refaire refait refaite refaites renouveler renouvellement renouvelé renouvelée renouvelez renew renewal",
     "BEGIN": "commencer commence commencent débuter débute débutent début",
     "END": "terminer termine terminent fin finir finit finissent",
     "INFORM": "avertir avertissez prévenir prévenez informer informez signaler signalez aviser",
@@ -89,7 +131,6 @@ CONCEPTS: dict[str, str] = {
     "SELLER": "vendeur vendeurs",
     "DOCTOR": "médecin médecins",
     "BANK": "banque banques",
-    "POST_OFFICE": "poste",
     "TAX_OFFICE": "impôts",
     "SCHOOL": "école écoles",
     "FRANCE": "france",
@@ -100,12 +141,12 @@ CONCEPTS: dict[str, str] = {
     "DIVORCED": "divorcé divorcée divorcés",
     "WIDOW": "veuf veuve",
     "LOSS": "perte perdu perdue perdus perdre",
-    "THEFT": "vol volé volée volés",
+    "THEFT": "vol vole volent volé volée volés",
     "BIRTH": "né née nés nées naître naissance naissances",
     "MARRIAGE": "mariage",
     "DEATH": "décès",
     "ONLINE": "internet téléservice téléprocédure",
-    "MAIL": "courrier courriers",
+    "MAIL": "courrier poste postal postale",
     "PHONE": "téléphone téléphonique",
     "BEFORE_HAND": "anticipé anticipée préalable préalablement",
     "GROSS": "brut brute bruts",
@@ -136,12 +177,22 @@ CONCEPTS: dict[str, str] = {
 }
 
 CRITICAL = frozenset(CONCEPTS) - frozenset(
-    ["BEGIN", "END", "INFORM", "PAY", "EXCEED", "RISK", "CONTEST", "RECEIVE", "OBLIGATION", "PERMISSION", "RENEW", "SEND", "GIVE", "GO", "DELIVER", "DEPOSIT", "COST", "DURATION", "MOVE", "MISS", "CHANGE", "EXPIRY", "CHILD", "FIRST", "BEFORE_HAND"]
+    word_list(
+        """
+    BEGIN END INFORM PAY EXCEED RISK CONTEST RECEIVE OBLIGATION PERMISSION RENEW SEND GIVE GO
+    DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE EXPIRY CHILD FIRST BEFORE_HAND
+    """
+    )
 )
 
 LIGHT_CONCEPTS = frozenset(
-    ["RECEIVE", "RISK", "OBLIGATION", "PERMISSION", "GIVE", "GO", "COST", "DURATION", "RENEW", "DELIVER"]
+    word_list(
+        """
+    RECEIVE RISK OBLIGATION PERMISSION GIVE GO COST DURATION DELIVER
+    """
+    )
 )
+
 
 def _inflected(word: str) -> tuple[str, ...]:
     if word.endswith("é"):
@@ -150,12 +201,18 @@ def _inflected(word: str) -> tuple[str, ...]:
 
 
 _DENIALS: dict[str, str] = {
-    **dict.fromkeys(["facultatif", "facultative", "facultatifs", "optionnel", "optional"], "OBLIGATION"),
     **dict.fromkeys(
-        ["limité", "limitée", "limités", "limitées", "plafonné", "plafonnée", "plafonnés"], "EXCEED"
+        word_list("facultatif facultative facultatifs optionnel optional"), "OBLIGATION"
     ),
     **dict.fromkeys(
-        ["interdit", "interdite", "interdits", "interdiction", "impossible", "impossibilité", "forbidden"],
+        word_list("limité limitée limités limitées plafonné plafonnée plafonnés"), "EXCEED"
+    ),
+    **dict.fromkeys(
+        word_list(
+            """
+    interdit interdite interdits interdiction impossible impossibilité forbidden
+    """
+        ),
         "PERMISSION",
     ),
 }
@@ -166,7 +223,7 @@ NEGATIVE_WORDS: dict[str, str] = {
 """Words that deny a concept by themselves."""
 
 OPPOSITES: tuple[frozenset[str], ...] = tuple(
-    frozenset(group.split())
+    frozenset(word_list(group))
     for group in (
         "ADULT MINOR",
         "MOTHER FATHER",
@@ -200,7 +257,7 @@ OPPOSITES: tuple[frozenset[str], ...] = tuple(
 CONCEPT_OF: dict[str, str] = {
     form: concept
     for concept, words in CONCEPTS.items()
-    for word in words.split()
+    for word in word_list(words)
     for form in _inflected(word)
 } | NEGATIVE_WORDS
 """Concept of each word form that has one."""

@@ -7,6 +7,8 @@ given out only once the text that follows can no longer change it.
 import re
 from dataclasses import dataclass
 
+from chappe.assistant.lexicon import word_list
+
 MARKER = re.compile(
     r"\[\s*\^?(?:sources?|passages?|documents?|extraits?|n°)?\s*"
     r"(?P<square>\d{1,4}(?:\s*[,;\-\u2013]\s*\d{1,4})*)\s*\]"
@@ -22,10 +24,15 @@ _CLOSERS = frozenset("»\"”’')*_")
 _OPENERS_OF_MARKER = frozenset("[【")
 _BLANKS = frozenset(" \t\u00a0\u202f\u2009")
 _ABBREVIATED = frozenset(
-    ["mm", "mme", "mmes", "mlle", "mlles", "dr", "drs", "pr", "mgr", "ste", "art", "cf", "ex", "pp", "vol", "chap", "tél", "env", "bd", "av", "approx", "fig", "réf", "obs", "mr", "mrs", "ms", "vs", "prof", "arr", "coll"]
+    word_list(
+        """
+    mm mme mmes mlle mlles dr drs pr mgr ste art cf ex pp vol chap tél env bd av approx fig réf
+    obs mr mrs ms vs prof arr coll
+    """
+    )
 )
 _ABBREVIATED_BEFORE_DIGIT = frozenset(
-    ["janv", "févr", "avr", "juil", "sept", "oct", "nov", "déc", "al", "no", "ch", "sec", "ann", "alin"]
+    word_list("janv févr avr juil sept oct nov déc al no ch sec ann alin")
 )
 _TAKES_A_LETTER = re.compile(
     r"(?:permis|catégories?|classes?|groupes?|types?|niveaux?|zones?|annexes?|plan|category"

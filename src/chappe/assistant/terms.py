@@ -17,23 +17,30 @@ from chappe.assistant.lexicon import (
     LIGHT_CONCEPTS,
     LIGHT_STEMS,
     NEGATIVE_WORDS,
+    word_list,
 )
 from chappe.assistant.matching import plain_typography, strip_accents
 
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _BOUNDARY = re.compile(r"[,;:.!?()\n\u2026]")
 _CLAUSE_WORDS = frozenset(
-    ["mais", "car", "sauf", "si", "et", "ou", "puis", "sans", "hors", "excepté", "but", "and", "or", "if", "without"]
+    word_list("mais car sauf si et ou puis sans hors excepté but and or if without")
 )
-_COORDINATORS = frozenset(["mais", "car", "sauf", "et", "sans", "hors", "excepté", "but", "and", "without"])
+_COORDINATORS = frozenset(word_list("mais car sauf et sans hors excepté but and without"))
 _SENTENCE_BREAK = re.compile(r"[;:.!?()\n\u2026]")
 _FIGURE_BREAK = re.compile(r"[,;]|\s(?:et|ou|mais|contre|puis|and|or|but)\s")
-_SCOPED_NEGATIONS = frozenset(["ne", "n", "pas", "aucun", "aucune", "jamais", "ni", "not", "no", "never", "cannot", "t"])
-_SHORT_NEGATIONS = {"sans": 3, "hors": 3, "sauf": 4, "excepté": 4, "non": 2, "without": 3}
+_SCOPED_NEGATIONS = frozenset(word_list("ne n pas aucun aucune jamais not no never cannot t"))
+_SHORT_NEGATIONS = {"sans": 3, "hors": 3, "sauf": 4, "excepté": 4, "non": 2, "ni": 2, "without": 3}
 _COPULAS = frozenset(
-    ["est", "sont", "sera", "seront", "était", "étaient", "reste", "restent", "devient", "deviennent", "is", "are", "was", "were"]
+    word_list(
+        """
+    est sont sera seront était étaient reste restent devient deviennent is are was were
+    """
+    )
 )
-_SECOND_NEGATIONS = frozenset(["pas", "plus", "jamais", "aucun", "aucune", "rien", "personne", "ni", "point", "guère"])
+_SECOND_NEGATIONS = frozenset(
+    word_list("pas plus jamais aucun aucune rien personne ni point guère")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +201,8 @@ def _mark_negations(words: list[_Word]) -> bool:
             if word.lower in ("ne", "n") and _restricts(words, index) is not None:
                 continue
             reach = len(words)
+        elif word.lower == "ni" and any(near.flips for near in words[index + 1 : index + 3]):
+            continue
         elif word.lower in _SHORT_NEGATIONS:
             reach = _SHORT_NEGATIONS[word.lower]
         elif NEGATIVE_WORDS.get(word.lower) in ("PERMISSION", "EXCEED"):

@@ -103,8 +103,9 @@ async def _wait_first_theme(runtime: Runtime) -> None:
             if view is not None:
                 if view.priority_done:
                     return
-                if view.error and not await _has_documents(runtime):
-                    raise ChappeError("load_failed", 503, reason=view.error)
+                failed = view.error or view.state == "failed"
+                if failed and not await _has_documents(runtime):
+                    raise ChappeError("load_failed", 503, reason=view.error or "chappe doctor")
                 if view.step:
                     progress.show(view.title, view.step, view.done, view.total)
             await asyncio.sleep(0.3)

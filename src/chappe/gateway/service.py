@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import math
 import struct
@@ -82,6 +83,9 @@ class Gateway:
         self._settings = settings
         self._pool = Pool()
         self._in_flight = 0
+        self._chats = 0
+        self._no_chat = asyncio.Event()
+        self._no_chat.set()
         self.accounts = Accounts(database)
         self.engines: list[EngineProcess] = []
         models: list[Model] = []
@@ -125,6 +129,24 @@ class Gateway:
         started = [engine for engine in self.engines if engine.started]
         await asyncio.gather(*(engine.wait_ready(seconds) for engine in started))
 
+    async def wait_no_chat(self, seconds: float) -> None:
+        """Until nobody is being answered by a chat model, at most `seconds`.
+
+        Background work calls it between its steps, so that a load doesn't slow the questions.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._no_chat.wait()
+
+    def _chat_began(self) -> None:
+        self._chats += 1
+        self._no_chat.clear()
+
+    def _chat_ended(self) -> None:
+        self._chats -= 1
+        if not self._chats:
+            self._no_chat.set()
+
     @property
     def encoder(self) -> Model | None:
         """The embedding model of this installation."""
@@ -149,6 +171,8 @@ class Gateway:
         if self._in_flight >= self._settings.max_concurrent_requests:
             raise ChappeError("too_busy", 429)
         self._in_flight += 1
+        if operation == "chat.completions":
+            self._chat_began()
         account = Account(model.name)
         outcome: Outcome = "cancelled"
         reason: str | None = None
@@ -185,6 +209,8 @@ class Gateway:
             raise
         finally:
             self._in_flight -= 1
+            if operation == "chat.completions":
+                self._chat_ended()
             await self.accounts.settle(account, outcome, reason)
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """French analysis: from text to the terms that the lexical index holds.
 
-Elisions are cut, function words dropped, words stemmed (Snowball French) then freed of accents.
+Elisions are cut, function words dropped, words freed of accents then stemmed (Snowball French).
 Numbers of articles and forms stay whole: « L. 1222-10 », « L1222-10 » and « l 1222-10 » are one
 term. A hyphenated word gives its parts and its whole.
 """
@@ -220,8 +220,9 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=200_000)
 def stem(word: str) -> str:
-    """The stem of a lower-case word, without accents."""
-    return fold(_STEMMER.stemWord(word))
+    """The stem of a word. Accents go first: people leave them out, and both must meet."""
+    stemmed: str = _STEMMER.stemWord(fold(word))
+    return stemmed
 
 
 def identifiers(text: str) -> list[str]:

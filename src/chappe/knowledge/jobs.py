@@ -14,7 +14,7 @@ from chappe.knowledge.catalogue import SOURCES, find_source, load_source
 from chappe.knowledge.schemas import LoadView
 from chappe.knowledge.sources.archive import SourceFormatError
 
-SYNC = "knowledge.sync"
+SYNC = "knowledge:sync"
 QUEUE = "loads"
 
 log = logging.getLogger(__name__)

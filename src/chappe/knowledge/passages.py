@@ -36,9 +36,10 @@ def split(
     stay with what follows them. A block longer than ``max_chars`` is cut after a sentence, else
     between words, else anywhere.
 
-    ``heading_path`` names the headings and cases whose section holds the whole passage, apart from
-    headings at its very start: a passage that is one case, its own heading included, has that case
-    in its path; one made of several small cases only has what they have in common.
+    ``heading_path`` ends with the innermost section that the whole passage is about. Headings of
+    the passage's own start are part of it: a passage that is one case has that case at the end of
+    its path, even after the heading and the few words that lead to the cases. One made of several
+    small cases only has what they have in common.
 
     Raises ``ValueError`` when the limits make no sense or text stands outside the blocks.
     """
@@ -67,10 +68,6 @@ class _Section:
     children: list[_Unit | _Section] = field(default_factory=list)
     start: int = 0
     end: int = 0
-
-    @property
-    def depth(self) -> int:
-        return 0 if self.parent is None else self.parent.depth + 1
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -168,7 +165,15 @@ def _apart(section: _Section) -> bool:
     """Whether a section must not share a passage with a big one beside it."""
     if section.heading is None or len(section) < BIG_SECTION_CHARS:
         return False
-    return section.heading.kind == "case" or section.level == 1
+    if section.heading.kind == "case":
+        return True
+    # A chapter: a heading that no other heading encloses, be it under the case of a tab.
+    above = section.parent
+    while above is not None and above.heading is not None:
+        if above.heading.kind == "heading":
+            return False
+        above = above.parent
+    return True
 
 
 def _mixes(section: _Section) -> bool:
@@ -193,19 +198,19 @@ class _Cutter:
         self._open: list[_Unit] = []
 
     def place(self, section: _Section) -> None:
-        """Add a section, after what is open already."""
-        if self._fits_whole(section):
+        """Add a section after what is open already."""
+        if self._fits(section):
             self._open.extend(_units(section))
             return
-        before: _Section | None = None
+        placed: list[_Section] = []
         for child in section.children:
             if isinstance(child, _Section):
-                if self._must_part(child, before):
+                if self._must_part(child, placed):
                     self._close()
                 self.place(child)
-                before = child
+                placed.append(child)
             else:
-                if before is not None and self._ends_inside(before):
+                if any(_apart(sibling) for sibling in placed if self._holds(sibling)):
                     self._close()
                 self._add(child)
 
@@ -215,13 +220,122 @@ class _Cutter:
             self._append(self._open)
             self._open = []
 
-    def _length(self) -> int:
-        return self._open[-1].end - self._open[0].start if self._open else 0
-
-    def _span_with(self, end: int, start: int) -> int:
-        return end - (self._open[0].start if self._open else start)
-
-    def _fits_whole(self, section: _Section) -> bool:
+    def _fits(self, section: _Section) -> bool:
+        """Whether the passage that is open can take a whole section."""
         only_text = not any(isinstance(child, _Section) for child in section.children)
+        start = self._open[0].start if self._open else section.start
         most = self._whole if only_text else self._target
-        return self._span_with(section.end, section.start) <= most and not _mixes(section)
+        return section.end - start <= most and not _mixes(section)
+
+    def _holds(self, section: _Section) -> bool:
+        return bool(self._open) and section.end > self._open[0].start
+
+    def _must_part(self, section: _Section, placed: list[_Section]) -> bool:
+        """Whether a section must start a new passage, after those of its siblings placed."""
+        body = self._body()
+        if not body:
+            return False
+        held = [sibling for sibling in placed if self._holds(sibling)]
+        if not held:
+            # What is open leads to the section: text of the sections around it.
+            long = body[-1].end - body[0].start >= BIG_SECTION_CHARS
+            return long and (_apart(section) or not self._fits(section))
+        cut = any(sibling.start < self._open[0].start for sibling in held)
+        both = _apart(section) and any(map(_apart, held))
+        return cut or both or not self._fits(section)
+
+    def _body(self) -> list[_Unit]:
+        """What is open, less the units at its end that must stay with what follows."""
+        count = len(self._open)
+        while count and self._open[count - 1].leads:
+            count -= 1
+        return self._open[:count]
+
+    def _close(self) -> None:
+        body = self._body()
+        if body:
+            self._append(body)
+            self._open = self._open[len(body) :]
+
+    def _append(self, group: list[_Unit]) -> None:
+        """Keep a passage; a short rest of a section goes back to the passage before it."""
+        if self.groups and not any(unit.is_heading for unit in group):
+            previous = self.groups[-1]
+            if (
+                group[-1].end - group[0].start < BIG_SECTION_CHARS
+                and previous[-1].section is group[0].section
+                and group[-1].end - previous[0].start <= self._limit
+            ):
+                previous.extend(group)
+                return
+        self.groups.append(group)
+
+    def _add(self, unit: _Unit) -> None:
+        if self._open and unit.end - self._open[0].start > self._target:
+            body = self._body()
+            short = bool(body) and body[-1].end - body[0].start < BIG_SECTION_CHARS
+            if not short or unit.end - self._open[0].start > self._limit:
+                self._close()
+        start = self._open[0].start if self._open else unit.start
+        if unit.end - start <= self._limit:
+            self._open.append(unit)
+            return
+        room = self._limit - (unit.start - start)
+        if self._open and room < self._limit // 4:
+            self.flush()
+            room = self._limit
+        for piece in self._pieces(unit, room):
+            if self._open and piece.end - self._open[0].start > self._limit:
+                self.flush()
+            self._open.append(piece)
+            if piece.end < unit.end:
+                self.flush()
+
+    def _pieces(self, unit: _Unit, room: int) -> Iterator[_Unit]:
+        """The pieces of a unit, each of the target's length at most, the first one of ``room``."""
+        position = unit.start
+        most = min(self._target, room)
+        while unit.end - position > most:
+            cut = self._cut(position, most)
+            start, end = _trimmed(self._text, position, cut)
+            if start < end:
+                yield _Unit(start, end, unit.section, unit.is_heading)
+            position = _trimmed(self._text, cut, unit.end)[0]
+            most = self._target
+        if position < unit.end:
+            yield _Unit(position, unit.end, unit.section, unit.is_heading, unit.leads)
+
+    def _cut(self, position: int, most: int) -> int:
+        """Where to cut: after the last sentence, else between words, else anywhere."""
+        window = self._text[position : position + most + 1]
+        for pattern in (_SENTENCE_END, _SPACE):
+            ends = [match.end() for match in pattern.finditer(window) if match.end() <= most]
+            if ends and ends[-1] > most // 4:
+                return position + ends[-1]
+        return position + most
+
+
+def _heading_path(text: str, group: list[_Unit]) -> tuple[str, ...]:
+    path = group[-1].section.path()
+    while path and not _is_about(path, group):
+        path.pop()
+    headings = (section.heading for section in path)
+    return tuple(text[block.start : block.end].strip() for block in headings if block is not None)
+
+
+def _is_about(path: list[_Section], group: list[_Unit]) -> bool:
+    """Whether a passage is the innermost section of a path and, at most, a few words before it.
+
+    Those words, and headings, belong to the sections around it and lead to it.
+    """
+    section, around = path[-1], path[:-1]
+    inside = [section in unit.section.path() for unit in group]
+    first = inside.index(True)
+    if not all(inside[first:]):
+        return False
+    before = [unit for unit in group[:first] if not unit.is_heading]
+    if any(
+        unit.section.heading is not None and unit.section not in around for unit in group[:first]
+    ):
+        return False
+    return sum(unit.end - unit.start for unit in before) < BIG_SECTION_CHARS

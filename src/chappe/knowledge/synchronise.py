@@ -118,6 +118,8 @@ async def synchronise(
     seen: set[str] = set()
     await progress("indexing", 0, total)
     while batch := await asyncio.to_thread(_take, iterator, known, report):
+        if gateway is not None:
+            await gateway.wait_no_chat(vectors.YIELD_SECONDS)
         began = time.perf_counter()
         if batch.prepared:
             async with database.session() as session:

@@ -14,6 +14,8 @@ from chappe.gateway import Gateway
 from chappe.identity.access import SYSTEM
 
 BATCH = 32
+# A load stands aside while somebody is being answered, but not for ever.
+YIELD_SECONDS = 60.0
 _TEXT_LIMIT = 1_500
 
 _MISSING = """
@@ -80,6 +82,7 @@ async def fill(
             "\n".join((title, *headings[-1:], body))[:_TEXT_LIMIT]
             for _, title, headings, body in rows
         ]
+        await gateway.wait_no_chat(YIELD_SECONDS)
         vectors = await gateway.embed(SYSTEM, texts)
         async with database.session() as session:
             # A passage may have been replaced meanwhile: its row is simply not there any more.

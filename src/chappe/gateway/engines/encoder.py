@@ -119,6 +119,8 @@ def main(name: str) -> None:
     follow_parent()
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     key = os.environ.pop("CHAPPE_ENGINE_KEY")
+    # People wait for the chat engine; the encoder mostly works for loads.
+    os.nice(5)
     encoder = Encoder()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))

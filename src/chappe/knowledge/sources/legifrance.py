@@ -41,8 +41,9 @@ def read_articles(path: Path, code_id: str) -> list[SourceItem]:
     """The articles of a code, in the code's order; its length is the total for a progress bar.
 
     The code's whole tree is in memory while it is read, then only its articles, still unparsed.
-    ``external_id`` is the identifier that an article's versions have in common (``cid``). Raises :class:`SourceFormatError` for a damaged archive, an
-    unknown code, or a tree in another format.
+    ``external_id`` is the identifier that an article's versions have in common (``cid``).
+    Raises :class:`SourceFormatError` for a damaged archive, an unknown code, or a tree in another
+    format.
     """
     if not _CODE_ID.fullmatch(code_id):
         raise SourceFormatError(f"identifiant de code refusé : {code_id!r}")

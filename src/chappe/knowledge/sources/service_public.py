@@ -36,6 +36,8 @@ _OFFICIAL = "https://www.service-public.fr"
 _SHEET_FILE = re.compile(r"([FNR]\d+)\.json")
 _SUBJECT = re.compile(rb'"name"\s*:\s*"dc:subject".*?"text"\s*:\s*("(?:[^"\\]|\\.)*")', re.DOTALL)
 _MODIFIED = re.compile(r"modified (\d{4}-\d{2}-\d{2})")
+# Line ends that the XML has between a link and the full stop or comma after it.
+_STRAY_SPACE = re.compile(r"\s+(?=[.,](?:\s|$))")
 _SINGLE_LETTER = re.compile(r"[^\W\d_](?![\w'’])")
 
 _NAVIGATION = frozenset(
@@ -134,7 +136,7 @@ def parse_sheet(raw: bytes, sheet_id: str, kind: str = "particuliers") -> Source
 # --- The tree ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Element:
     name: str
     attributes: dict[str, str]
@@ -202,7 +204,7 @@ def _inline(element: _Element) -> str:
             text += " "
         text += part
         last_is_text = not name
-    return text
+    return _STRAY_SPACE.sub("", text)
 
 
 def _lost_space(left: str, right: str, name: str, left_is_text: bool) -> bool:
@@ -383,8 +385,7 @@ class _SheetWriter:
 
     def _blocks(self, element: _Element, section: int, *skipped: str) -> None:
         """Write the children of a container; text outside any paragraph is not lost."""
-        loose = _Element("", {}, tuple(c for c in element.children if _is_inline(c)))
-        if text := _inline(loose):
+        if text := _inline(_loose(element)):
             self._add("paragraph", text, section)
         for child in element.elements:
             if child.name not in skipped and not _is_inline(child):
@@ -400,10 +401,17 @@ class _SheetWriter:
 
     def _list(self, element: _Element, section: int, nesting: int = 1) -> None:
         for item in element.all("Item"):
-            own = _Element("Item", {}, tuple(c for c in item.children if not _named(c, "Liste")))
-            self._add("item", _inline(own), section, nesting)
-            for nested in item.all("Liste"):
-                self._list(nested, section, nesting + 1)
+            # The first paragraph is the item; what completes it stands one step below.
+            step = nesting
+            if text := _inline(_loose(item)):
+                self._add("item", text, section, step)
+                step = nesting + 1
+            for child in item.elements:
+                if child.name == "Liste":
+                    self._list(child, section, nesting + 1)
+                elif child.name not in _HIDDEN and not _is_inline(child):
+                    self._add("item", _inline(child), section, step)
+                    step = nesting + 1
 
     def _table(self, element: _Element, section: int) -> None:
         self._add("paragraph", element.text_of("Titre"), section)
@@ -539,8 +547,9 @@ class _SheetWriter:
                 self._add("item", line, level, 1)
 
 
-def _named(node: _Element | str, name: str) -> bool:
-    return isinstance(node, _Element) and node.name == name
+def _loose(element: _Element) -> _Element:
+    """The text of a container that stands outside any paragraph."""
+    return _Element("", {}, tuple(child for child in element.children if _is_inline(child)))
 
 
 def _is_inline(node: _Element | str) -> bool:
@@ -592,6 +601,9 @@ def _cell(element: _Element) -> Cell:
         value = element.attributes.get(name, "1")
         return int(value) if value.isdecimal() else 1
 
-    loose = _Element("", {}, tuple(c for c in element.children if _is_inline(c)))
-    text = _joined(_inline(loose), *_paragraphs(element), by=" ")
+    text = ""
+    for part in (normalise(_inline(_loose(element))), *_paragraphs(element)):
+        if text and part:
+            text += " " if text.endswith((".", ",", ";", ":", "?", "!")) else " ; "
+        text += part
     return Cell(text, span("fusionVerticale"), span("fusionHorizontale"))
