@@ -158,58 +158,84 @@ ALTERED = [
     ("Le passeport d'un majeur coûte 42 € [2].", "number_mismatch"),
     ("Le passeport d'un mineur de 15 à 17 ans coûte 86 € [2].", "number_mismatch"),
     ("Le passeport d'un majeur est valable 5 ans [2].", "number_mismatch"),
-    ("Il faut une photo d'identité de moins de 3 mois conforme aux normes [1].",
-     "number_mismatch"),
-    ("Il faut une photo d'identité de plus de 6 mois conforme aux normes [1].",
-     "number_mismatch"),
-    ("Il faut une photo d'identité de moins de 6 ans conforme aux normes [1].",
-     "number_mismatch"),
+    ("Il faut une photo d'identité de moins de 3 mois conforme aux normes [1].", "number_mismatch"),
+    ("Il faut une photo d'identité de plus de 6 mois conforme aux normes [1].", "number_mismatch"),
+    ("Il faut une photo d'identité de moins de 6 ans conforme aux normes [1].", "number_mismatch"),
     ("Le silence pendant trois mois vaut décision d'acceptation [3].", "number_mismatch"),
     ("Le plafond est fixé à 12 005 euros [3].", "number_mismatch"),
     ("Le plafond est de 15 % du revenu de référence [3].", "number_mismatch"),
-    ("Le silence gardé pendant deux mois vaut décision d'acceptation selon l'article L. 231-4 "
-     "[3].", "number_mismatch"),
+    (
+        "Le silence gardé pendant deux mois vaut décision d'acceptation selon l'article L. 231-4 "
+        "[3].",
+        "number_mismatch",
+    ),
     ("La demande se fait avec le formulaire cerfa n° 12101*02 [2].", "number_mismatch"),
-    ("Le salarié acquiert 25 jours ouvrables de congés par mois de travail effectif [5].",
-     "number_mismatch"),
+    (
+        "Le salarié acquiert 25 jours ouvrables de congés par mois de travail effectif [5].",
+        "number_mismatch",
+    ),
     # dates
-    ("Depuis le 1er février 2026, le timbre fiscal s'achète en ligne ou dans un bureau de tabac "
-     "[2].", "number_mismatch"),
-    ("Depuis le 01/01/2025, le timbre fiscal s'achète dans un bureau de tabac [2].",
-     "number_mismatch"),
+    (
+        "Depuis le 1er février 2026, le timbre fiscal s'achète en ligne ou dans un bureau de tabac "
+        "[2].",
+        "number_mismatch",
+    ),
+    (
+        "Depuis le 01/01/2025, le timbre fiscal s'achète dans un bureau de tabac [2].",
+        "number_mismatch",
+    ),
     # negations
     ("La pré-demande en ligne est obligatoire [1].", "negation_mismatch"),
     ("Le lieu de la demande dépend de votre domicile [1].", "negation_mismatch"),
-    ("Votre présence n'est pas indispensable pour le relevé des empreintes [1].",
-     "negation_mismatch"),
+    (
+        "Votre présence n'est pas indispensable pour le relevé des empreintes [1].",
+        "negation_mismatch",
+    ),
     ("Vous pouvez vous inscrire dans deux communes [4].", "negation_mismatch"),
-    ("Le salarié peut reporter ses congés sans l'accord de l'employeur [5].",
-     "negation_mismatch"),
-    ("Cette règle s'applique aux demandes présentant un caractère financier [3].",
-     "negation_mismatch"),
+    ("Le salarié peut reporter ses congés sans l'accord de l'employeur [5].", "negation_mismatch"),
+    (
+        "Cette règle s'applique aux demandes présentant un caractère financier [3].",
+        "negation_mismatch",
+    ),
     ("L'inscription n'est pas possible toute l'année [4].", "negation_mismatch"),
     # who acts, on what condition
-    ("Vous pouvez vous adresser à toute préfecture équipée d'un dispositif de recueil [1].",
-     "not_supported"),
-    ("Le salarié fixe l'ordre des départs après avis du comité social et économique [5].",
-     "not_supported"),
-    ("Le juge accuse réception de toute demande dans un délai de dix jours ouvrés [3].",
-     "not_supported"),
+    (
+        "Vous pouvez vous adresser à toute préfecture équipée d'un dispositif de recueil [1].",
+        "not_supported",
+    ),
+    (
+        "Le salarié fixe l'ordre des départs après avis du comité social et économique [5].",
+        "not_supported",
+    ),
+    (
+        "Le juge accuse réception de toute demande dans un délai de dix jours ouvrés [3].",
+        "not_supported",
+    ),
     ("Le renouvellement est payant si vous rendez l'ancienne carte [1].", "not_supported"),
     ("Il faut présenter les copies des documents suivants [1].", "not_supported"),
     ("Vous devez remplir une pré-demande en ligne [1].", "negation_mismatch"),
-    ("Le silence gardé pendant deux mois par l'administration vaut décision de rejet [3].",
-     "not_supported"),
+    (
+        "Le silence gardé pendant deux mois par l'administration vaut décision de rejet [3].",
+        "not_supported",
+    ),
     # inventions
-    ("Il faut présenter un acte de mariage traduit par un traducteur assermenté [1].",
-     "not_supported"),
-    ("La carte d'identité est remise au guichet par un agent de la police nationale [1].",
-     "not_supported"),
+    (
+        "Il faut présenter un acte de mariage traduit par un traducteur assermenté [1].",
+        "not_supported",
+    ),
+    (
+        "La carte d'identité est remise au guichet par un agent de la police nationale [1].",
+        "not_supported",
+    ),
     ("La demande de carte d'identité en mairie est immédiate [1].", "not_supported"),
-    ("Le timbre fiscal s'achète en ligne et donne droit à une réduction d'impôt [2].",
-     "not_supported"),
-    ("L'inscription est possible toute l'année grâce à un nouveau logiciel ministériel [4].",
-     "not_supported"),
+    (
+        "Le timbre fiscal s'achète en ligne et donne droit à une réduction d'impôt [2].",
+        "not_supported",
+    ),
+    (
+        "L'inscription est possible toute l'année grâce à un nouveau logiciel ministériel [4].",
+        "not_supported",
+    ),
     ("La CAF délivre le passeport aux Français qui vivent à l'étranger [2].", "not_supported"),
     # another language
     ("You must provide a proof of address and an identity photograph [1].", "not_supported"),
@@ -223,10 +249,15 @@ ALTERED = [
     ("La carte est remise « au guichet dans un délai de trois mois » [2].", "found_elsewhere"),
     ("Le timbre coûte « 26 € » [1].", "quote_not_found"),
     ("Il faut « présenter les copies des documents suivants » [1].", "quote_not_found"),
-    ("Vous devez vous présenter, car le texte dit : « s'applique pas aux demandes présentant un "
-     "caractère fiscal » [3].", "quote_not_found"),
-    ("La règle dit « s'applique […] aux demandes présentant un caractère financier » [3].",
-     "quote_not_found"),
+    (
+        "Vous devez vous présenter, car le texte dit : « s'applique pas aux demandes présentant un "
+        "caractère fiscal » [3].",
+        "quote_not_found",
+    ),
+    (
+        "La règle dit « s'applique […] aux demandes présentant un caractère financier » [3].",
+        "quote_not_found",
+    ),
 ]
 
 
@@ -248,3 +279,178 @@ def test_altered_sentence_is_not(sentence: str, reason: str) -> None:
     assert result.status == "unsupported", result
     assert [citation.reason for citation in result.citations] == [reason]
     assert all(citation.span is None and citation.quote is None for citation in result.citations)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Bonjour !",
+        "Avez-vous un passeport valide ?",
+        "## Pièces à fournir",
+        "**Où faire la demande**",
+        "Voici les étapes :",
+        "Pour refaire votre carte d'identité, vous devez fournir :",
+        "Je ne sais pas.",
+        "Les sources ne permettent pas de répondre à cette question.",
+        "Les passages fournis ne contiennent pas d'information sur ce point.",
+        "The sources do not answer this question.",
+    ],
+)
+def test_neutral(sentence: str) -> None:
+    result = check(sentence)
+    assert (result.status, result.citations) == ("neutral", ())
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Votre présence est indispensable pour le relevé des empreintes.",
+        "Le passeport coûte 86 €.",
+        "Bonjour, le passeport coûte 86 €.",
+        "Les sources ne précisent pas le prix, mais le passeport est gratuit.",
+        "Les sources ne précisent pas le prix, il est de 25 €.",
+        "La préfecture délivre les documents suivants :",
+        "Le passeport coûte 12 €, n'est-ce pas ?",
+        "## Le passeport est gratuit",
+        "- Un acte de naissance",
+    ],
+)
+def test_claim_without_marker_is_unsupported(sentence: str) -> None:
+    result = check(sentence)
+    assert (result.status, result.citations) == ("unsupported", ())
+
+
+def test_found_elsewhere_names_the_source() -> None:
+    (citation,) = check("Le passeport d'un majeur coûte 86 € [1].").citations
+    assert citation.found_in == 2
+    (citation,) = check("Le texte dit « les jeunes de 18 ans sont inscrits » [5].").citations
+    assert (citation.reason, citation.found_in) == ("found_elsewhere", 4)
+
+
+def test_one_covering_citation_suffices_and_the_other_is_failed() -> None:
+    result = check("L'inscription est possible toute l'année [4][5].")
+    assert result.status == "supported"
+    assert [citation.status for citation in result.citations] == ["checked", "failed"]
+
+
+def test_each_marker_vouches_for_its_own_stretch() -> None:
+    result = check(
+        "Votre présence est indispensable pour le relevé des empreintes [1] et le passeport d'un "
+        "majeur coûte 96 € [2]."
+    )
+    assert result.status == "unsupported"
+    assert [citation.status for citation in result.citations] == ["checked", "failed"]
+
+
+def test_quotation_cut_out_of_a_denial_is_refused() -> None:
+    result = check("Il est dit que « une obligation » s'applique : « pas une obligation » [1].")
+    assert result.status == "unsupported"
+    denied = Source(1, "Il n'est pas obligatoire de prendre rendez-vous avant de venir.")
+    result = check("« obligatoire de prendre rendez-vous » [1].", (denied,))
+    assert result.citations[0].reason == "negation_mismatch"
+
+
+def test_span_of_a_quotation_is_exact() -> None:
+    (citation,) = check("« photo d’identité de moins de 6\u00a0mois » [1].").citations
+    assert citation.quote == "Photo d'identité de moins de 6 mois"
+
+
+def test_offsets_are_in_the_whole_answer() -> None:
+    answer = "Bonjour 👋 ! L'inscription est possible toute l'année. [4]\nFin :"
+    greeting, claim, heading = check_answer(answer, split_sentences(answer), SOURCES)
+    assert (greeting.status, claim.status, heading.status) == ("neutral", "supported", "neutral")
+    marker = claim.citations[0]
+    assert answer[marker.start : marker.end] == "[4]"
+
+
+def test_markers() -> None:
+    text = "a [1] b [2, 3][4] c 【5】 d 【6†fiche】 e [7-9] f [Source 10] g [2020 h [x]"
+    found = find_markers(text)
+    numbers = [marker.numbers for marker in found]
+    assert numbers == [(1,), (2, 3), (4,), (5,), (6,), (7, 8, 9), (10,)]
+    assert [text[m.start : m.end] for m in found][:3] == ["[1]", "[2, 3]", "[4]"]
+
+
+def test_quotations() -> None:
+    text = 'Il dit « un deux » puis “trois” et "quatre".'
+    assert [quotation.text for quotation in find_quotations(text)] == [
+        " un deux ",
+        "trois",
+        "quatre",
+    ]
+
+
+def test_two_sources_of_one_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="same number"):
+        CitationChecker([Source(1, "a"), Source(1, "b")])
+
+
+def test_empty_source_and_empty_answer() -> None:
+    assert check_answer("", split_sentences(""), SOURCES) == ()
+    assert check("Une affirmation complète [1].", (Source(1, ""),)).status == "unsupported"
+
+
+LINES = [(source, line) for source in SOURCES for line in source.text.split("\n") if len(line) > 30]
+
+
+@given(st.sampled_from(LINES), st.data())
+def test_a_quotation_from_a_source_is_found_where_it_stands(
+    chosen: tuple[Source, str], data: st.DataObject
+) -> None:
+    source, line = chosen
+    words = line.rstrip(".").split(" ")
+    first = data.draw(st.integers(0, len(words) - 3))
+    last = data.draw(st.integers(first + 3, len(words)))
+    quoted = " ".join(words[first:last])
+    span = locate_quotation(quoted.replace("'", "’").upper().lower(), source.text)
+    assert span is not None
+    assert source.text[span.start : span.end].lower().startswith(quoted.lower().rstrip(".,;: ")[:3])
+    altered = words[first:last]
+    place = data.draw(st.integers(0, len(altered) - 1))
+    altered[place] = "zz" + altered[place]
+    assert locate_quotation(" ".join(altered), source.text) is None
+
+
+FIGURES = [line for line in LINES if any(c.isdigit() for c in line[1]) and ". " not in line[1]]
+
+
+@given(st.sampled_from(FIGURES), st.data())
+def test_an_altered_digit_is_never_supported(
+    chosen: tuple[Source, str], data: st.DataObject
+) -> None:
+    source, line = chosen
+    places = [index for index, character in enumerate(line) if character.isdigit()]
+    place = data.draw(st.sampled_from(places))
+    digit = data.draw(st.sampled_from([d for d in "123456789" if d != line[place]]))
+    altered = line[:place] + digit + line[place + 1 :]
+    if altered in source.text:
+        return
+    answer = f"{altered.rstrip('.')} [{source.number}]."
+    result = check_answer(answer, split_sentences(answer), SOURCES)
+    assert result[-1].status == "unsupported"
+
+
+@settings(max_examples=200)
+@given(st.text(alphabet="abé 1%.«»\"[]【】'\n€12-,:*", max_size=80))
+def test_any_answer_is_judged_without_error(answer: str) -> None:
+    for sentence in check_answer(answer, split_sentences(answer), SOURCES):
+        assert sentence.status in ("supported", "unsupported", "neutral")
+        for citation in sentence.citations:
+            assert (citation.span is None) == (citation.status == "failed")
+            assert (citation.reason is None) == (citation.status == "checked")
+
+
+def test_checking_a_sentence_is_quick() -> None:
+    checker = CitationChecker([Source(n, (CARD.text + LAW.text)[:1500]) for n in range(1, 9)])
+    answer = "Le plafond est fixé à 1 300 euros pour toute demande de carte [3]."
+    (span,) = split_sentences(answer)
+    started = perf_counter()
+    for _ in range(20):
+        checker.check(answer, span)
+    assert (perf_counter() - started) / 20 < 0.05
+
+
+def test_span_type() -> None:
+    assert locate_quotation("deux mois par", LAW.text) == Span(
+        LAW.text.index("deux mois par"), LAW.text.index("deux mois par") + 13
+    )

@@ -27,7 +27,7 @@ FUNCTION_WORDS = frozenset(
     sauf hors moins jusque jusqu'à aujourd'hui the an and are as at be been being by do does did
     for from had has have he her his how i if in into is it its of on or our she so that their
     them then there these they this those to was we were what when where which who will with
-    would you your yours not no any also than êtes sommes ayant avons avait aurez aura serez y
+    would you your yours not no any also than faire fais faites êtes sommes ayant avons avait aurez aura serez y
     """
     )
 )

@@ -15,7 +15,7 @@ from chappe.knowledge.document import Block, PassageSpan, SourceDocument
 TARGET_CHARS = 900
 MAX_CHARS = 1500
 
-# A section with less text than this may share its passage with a section beside it.
+# A chapter or a case with less text than this may share its passage with those beside it.
 BIG_SECTION_CHARS = 200
 
 _SENTENCE_END = re.compile(r"[.!?;:…»)][\"»”]?(?=\s)")
@@ -31,8 +31,8 @@ def split(
     other character of the text, and none is longer than ``max_chars``.
 
     They follow the structure. A section (a heading or case with what it holds) stays whole when it
-    fits; two chapters, or two cases of one choice, of ``BIG_SECTION_CHARS`` or more each never
-    share a passage. A heading, the sentence that leads to a list, and the first row of a table
+    fits; a chapter or a case of ``BIG_SECTION_CHARS`` or more never shares a passage with the
+    sections beside it, while smaller ones may be together. A heading, the sentence that leads to a list, and the first row of a table
     stay with what follows them. A block longer than ``max_chars`` is cut after a sentence, else
     between words, else anywhere.
 
@@ -162,7 +162,7 @@ def _units(section: _Section) -> Iterator[_Unit]:
 
 
 def _apart(section: _Section) -> bool:
-    """Whether a section must not share a passage with a big one beside it."""
+    """Whether a section must not share a passage with what stands beside it."""
     if section.heading is None or len(section) < BIG_SECTION_CHARS:
         return False
     if section.heading.kind == "case":
@@ -177,9 +177,9 @@ def _apart(section: _Section) -> bool:
 
 
 def _mixes(section: _Section) -> bool:
-    """Whether one passage of the whole section would hold big sections that must stay apart."""
+    """Whether one passage of the whole section would mix sections that must stay apart."""
     inner = [child for child in section.children if isinstance(child, _Section)]
-    return sum(map(_apart, inner)) > 1 or any(map(_mixes, inner))
+    return (len(inner) > 1 and any(map(_apart, inner))) or any(map(_mixes, inner))
 
 
 # --- Cutting --------------------------------------------------------------------------------------
@@ -241,8 +241,8 @@ class _Cutter:
             long = body[-1].end - body[0].start >= BIG_SECTION_CHARS
             return long and (_apart(section) or not self._fits(section))
         cut = any(sibling.start < self._open[0].start for sibling in held)
-        both = _apart(section) and any(map(_apart, held))
-        return cut or both or not self._fits(section)
+        apart = _apart(section) or any(map(_apart, held))
+        return cut or apart or not self._fits(section)
 
     def _body(self) -> list[_Unit]:
         """What is open, less the units at its end that must stay with what follows."""

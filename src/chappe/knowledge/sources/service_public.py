@@ -342,6 +342,13 @@ class _SheetWriter:
         if is_service:
             # There it is the folder that the form is filed in; in a theme, an entry of its list.
             last.add("Dossier")
+        if root.name == "Publication":
+            is_list = root.first("Problematiques") or root.attributes.get("ID", "").startswith("N")
+            bare = bool(is_list) and root.first("Introduction") is None
+        else:
+            bare = root.first("Introduction") is None and root.first("Texte") is None
+        if bare:
+            self._add("paragraph", root.text_of("dc:description").strip("* "), 0)
         introductions = root.all("Avertissement", "Introduction")
         body = (
             child
@@ -494,11 +501,7 @@ class _SheetWriter:
 
     def _access(self, root: _Element) -> None:
         service = normalise(root.attributes.get("type", "")).removesuffix(" personnalisé sur SP")
-        has_body = len(self._builder) > 0
         for link in root.all("LienWeb"):
-            if not has_body:
-                self._add("paragraph", root.text_of("dc:description"), 0)
-                has_body = True
             line = _joined(link.text_of("Source"), _address(link))
             self._add("paragraph", f"{service} : {line}" if line else "", 0)
 

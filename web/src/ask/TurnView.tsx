@@ -1,0 +1,117 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useEffect, useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { isUnauthorised } from "../api/failure";
+import { KeyForm } from "../access/KeyForm";
+import { FailureNotice } from "../layout/FailureNotice";
+import { Notice } from "../layout/Notice";
+import type { OpenSource } from "../sources/target";
+import { AnswerText } from "./AnswerText";
+import { CitationNotes } from "./CitationNotes";
+import { ExtractList } from "./ExtractList";
+import { SourceList } from "./SourceList";
+import { checkedCount, citationsOf, isRunning, isSetAside, type Turn } from "./turn";
+
+interface Props {
+  turn: Turn;
+  newest: boolean;
+  weakModel: boolean;
+  onOpen: OpenSource;
+  onStop: () => void;
+  onRetry: (question: string) => void;
+}
+
+/** A question and its answer. The newest one takes the focus when it appears. */
+export function TurnView({ turn, newest, weakModel, onOpen, onStop, onRetry }: Props) {
+  const { t } = useTranslation();
+  const heading = useRef<HTMLHeadingElement>(null);
+  const stopButton = useRef<HTMLButtonElement>(null);
+  const running = isRunning(turn);
+  const aside = isSetAside(turn);
+
+  useEffect(() => heading.current?.focus(), []);
+  useEffect(() => {
+    // The stop button is about to go: its focus must not fall back to the top of the page.
+    const button = stopButton.current;
+    return () => {
+      if (button && document.activeElement === button) heading.current?.focus();
+    };
+  }, [running]);
+
+  const answer = (
+    <>
+      <AnswerText
+        text={turn.text}
+        sentences={turn.sentences}
+        sources={turn.sources}
+        onOpen={onOpen}
+      />
+      <CitationNotes citations={citationsOf(turn)} />
+    </>
+  );
+
+  return (
+    <article className="turn" aria-labelledby={`turn-${turn.id}`}>
+      <h3 className="turn__question" id={`turn-${turn.id}`} ref={heading} tabIndex={-1}>
+        <span className="visually-hidden">{t("answer.question")}</span>
+        {turn.question}
+      </h3>
+      <div className="turn__answer" data-testid="answer" data-phase={turn.phase} aria-busy={running}>
+        {running && (
+          <div className="turn__progress">
+            <p>
+              <span className="spinner" aria-hidden="true" />
+              {t(turn.phase === "searching" ? "state.searching" : "state.answering")}
+            </p>
+            <Button
+              ref={stopButton}
+              type="button"
+              variant="bordered"
+              size="small"
+              data-testid="stop"
+              onClick={onStop}
+            >
+              {t("answer.stop")}
+            </Button>
+          </div>
+        )}
+        {aside && <Notice tone="warning">{t(`setAside.${turn.extracts?.reason ?? "unsupported"}`)}</Notice>}
+        {turn.extracts && <ExtractList extracts={turn.extracts} onOpen={onOpen} />}
+        {turn.text !== "" &&
+          (aside ? (
+            <details className="draft">
+              <summary>{t("answer.draft")}</summary>
+              {answer}
+            </details>
+          ) : (
+            answer
+          ))}
+        {turn.phase === "stopped" && <Notice tone="info">{t("answer.stopped")}</Notice>}
+        {turn.done?.status === "no_sources" && <Notice tone="info">{t("answer.noSources")}</Notice>}
+        {turn.done?.status === "partly_supported" && (
+          <Notice tone="warning">{t("answer.partly")}</Notice>
+        )}
+        {(turn.done?.truncated || turn.done?.status === "truncated") && (
+          <Notice tone="warning">{t("answer.truncated")}</Notice>
+        )}
+        {turn.failure && (
+          <FailureNotice
+            failure={turn.failure}
+            partial={turn.text !== ""}
+            {...(newest ? { onRetry: () => onRetry(turn.question) } : {})}
+          />
+        )}
+        {turn.failure && newest && isUnauthorised(turn.failure) && (
+          <KeyForm onSaved={() => onRetry(turn.question)} />
+        )}
+        {turn.phase === "done" && !aside && turn.text !== "" && (
+          <p className="verdict">
+            {t("answer.checked", { count: checkedCount(turn) })}
+            {weakModel && <> {t("answer.weak")}</>}
+          </p>
+        )}
+        <SourceList sources={turn.sources} onOpen={onOpen} />
+      </div>
+    </article>
+  );
+}

@@ -1,0 +1,47 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+import { ask } from "../api/ask";
+import { asFailure } from "../api/failure";
+import { fail, isRunning, newTurn, receive, stop, type Turn } from "./turn";
+
+export interface Conversation {
+  /** Oldest first. */
+  turns: Turn[];
+  /** The turn whose answer is coming, if any. */
+  running: Turn | null;
+  send: (question: string) => void;
+  stopAnswer: () => void;
+}
+
+/** The questions and answers of this visit; one answer comes at a time. */
+export function useConversation(language: string): Conversation {
+  const [turns, setTurns] = useState<Turn[]>([]);
+  const controller = useRef<AbortController | null>(null);
+  const nextId = useRef(1);
+
+  useEffect(() => () => controller.current?.abort(), []);
+
+  const send = useCallback(
+    (question: string) => {
+      if (controller.current) return;
+      const abort = new AbortController();
+      controller.current = abort;
+      const id = nextId.current++;
+      const change = (step: (turn: Turn) => Turn) =>
+        setTurns((all) => all.map((turn) => (turn.id === id ? step(turn) : turn)));
+      setTurns((all) => [...all, newTurn(id, question)]);
+      ask(question, language, (event) => change((turn) => receive(turn, event)), abort.signal)
+        .catch((error: unknown) => {
+          if (abort.signal.aborted) change(stop);
+          else change((turn) => fail(turn, asFailure(error)));
+        })
+        .finally(() => {
+          controller.current = null;
+        });
+    },
+    [language],
+  );
+
+  const stopAnswer = useCallback(() => controller.current?.abort(), []);
+  const last = turns.at(-1);
+  return { turns, running: last && isRunning(last) ? last : null, send, stopAnswer };
+}

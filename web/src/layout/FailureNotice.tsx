@@ -1,0 +1,36 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useTranslation } from "react-i18next";
+import type { Failure } from "../api/failure";
+import { failureKey } from "./failureText";
+import { Notice } from "./Notice";
+
+interface Props {
+  failure: Failure;
+  partial?: boolean;
+  onRetry?: () => void;
+}
+
+/** A failure in words that a person understands, and what can be done. */
+export function FailureNotice({ failure, partial = false, onRetry }: Props) {
+  const { t } = useTranslation();
+  const key = failureKey(failure, partial);
+  const problem = failure.kind === "problem" ? failure.problem : null;
+  return (
+    <div role="alert" data-testid="error" className="failure">
+      <Notice tone="danger">
+        <p>{key ? t(key) : problem?.title}</p>
+        {problem?.detail && problem.detail !== problem.title && (
+          <p className="failure__detail">{problem.detail}</p>
+        )}
+        {problem?.request_id && (
+          <p className="failure__detail">{t("failure.request", { id: problem.request_id })}</p>
+        )}
+        {onRetry && (
+          <Button type="button" variant="bordered" size="small" data-testid="retry" onClick={onRetry}>
+            {t("failure.retry")}
+          </Button>
+        )}
+      </Notice>
+    </div>
+  );
+}

@@ -1,0 +1,26 @@
+import type { Failure } from "../api/failure";
+
+/** Key of the plain-language message for a failure, or null when only the server can say it. */
+export function failureKey(failure: Failure, partial: boolean): string | null {
+  switch (failure.kind) {
+    case "network":
+      return "failure.network";
+    case "cut":
+      return partial ? "failure.cutPartial" : "failure.cut";
+    case "problem":
+      switch (failure.problem.status) {
+        case 401:
+        case 403:
+          return "failure.key";
+        case 413:
+        case 422:
+          return "failure.question";
+        case 429:
+          return "failure.busy";
+        case 503:
+          return "failure.unavailable";
+        default:
+          return failure.problem.title === "" ? "failure.unknown" : null;
+      }
+  }
+}

@@ -1,0 +1,93 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import { useTranslation } from "react-i18next";
+import { fetchDocument } from "../api/client";
+import { asFailure } from "../api/failure";
+import { CrossIcon } from "../layout/icons";
+import { FailureNotice } from "../layout/FailureNotice";
+import { Notice } from "../layout/Notice";
+import { DocumentBody } from "./DocumentBody";
+import { DocumentFacts } from "./DocumentFacts";
+import type { SourceTarget } from "./target";
+
+interface Props {
+  target: SourceTarget;
+  /** True where the panel covers the page and everything else is inert. */
+  covering: boolean;
+  onClose: () => void;
+}
+
+/** Brings the first cited run into view by scrolling the panel alone, never the page. */
+function scrollToCited(scroller: HTMLElement) {
+  const cited = scroller.querySelector("mark");
+  if (!cited) {
+    scroller.scrollTop = 0;
+    return;
+  }
+  const distance = cited.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  scroller.scrollTo({
+    top: scroller.scrollTop + distance - scroller.clientHeight / 4,
+    behavior: calm ? "auto" : "smooth",
+  });
+}
+
+/** A document beside the answer, opened at the place that was cited. */
+export function SourcePanel({ target, covering, onClose }: Props) {
+  const { t, i18n } = useTranslation();
+  const title = useRef<HTMLHeadingElement>(null);
+  const scroller = useRef<HTMLDivElement>(null);
+  const { data, error, refetch } = useQuery({
+    queryKey: ["document", target.documentId, i18n.language],
+    queryFn: ({ signal }) => fetchDocument(target.documentId, i18n.language, signal),
+    staleTime: 5 * 60_000,
+    networkMode: "always",
+    retry: false,
+  });
+
+  useEffect(() => title.current?.focus({ preventScroll: !covering }), [target, covering]);
+  useEffect(() => {
+    if (data && scroller.current) scrollToCited(scroller.current);
+  }, [data, target]);
+
+  return (
+    <section
+      className="panel"
+      data-testid="source-panel"
+      aria-labelledby="panel-title"
+      {...(covering ? { role: "dialog", "aria-modal": true } : { role: "complementary" })}
+    >
+      <div className="panel__head">
+        <h2 id="panel-title" ref={title} tabIndex={-1} lang={data ? "fr" : undefined}>
+          {data?.title ?? t("source.loading")}
+        </h2>
+        <Button
+          type="button"
+          variant="tertiary"
+          size="small"
+          data-testid="close-panel"
+          icon={<CrossIcon />}
+          onClick={onClose}
+        >
+          {t("source.close")}
+        </Button>
+      </div>
+      <div
+        className="panel__body"
+        ref={scroller}
+        tabIndex={0}
+        role="region"
+        aria-label={t("source.text")}
+        aria-busy={!data && !error}
+      >
+        {error && <FailureNotice failure={asFailure(error)} onRetry={() => void refetch()} />}
+        {target.doubt && (
+          <Notice tone="warning">{t("source.doubt")}</Notice>
+        )}
+        {data && <DocumentFacts source={data} />}
+        {data && <DocumentBody source={data} cited={target.span} />}
+      </div>
+    </section>
+  );
+}
