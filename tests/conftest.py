@@ -44,17 +44,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[support.Running]:
-    """`chappe demo` on our own small corpora, with the embedded engines, and watched."""
+    """`chappe demo` on our own small corpora, with the embedded engines."""
     folder: Path = tmp_path_factory.mktemp("demo")
     support.place_corpora(folder)
-    connections = folder / "connections.txt"
-    guard = str(support.ROOT / "tests" / "network_guard")
-    running = support.start(
-        ["demo"],
-        folder,
-        PYTHONPATH=f"{guard}:{support.ROOT / 'src'}",
-        NETWORK_GUARD_FILE=str(connections),
-    )
+    running = support.start(["demo"], folder)
     running.wait_line(r"^ready ")
     running.key = running.wait_line(r"^key ").split()[1]
     running.wait_line("corpus loaded")

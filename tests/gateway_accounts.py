@@ -1,5 +1,7 @@
 """The accounts of a running installation, read from its database."""
 
+import time
+
 import openai
 import psycopg
 
@@ -22,3 +24,15 @@ def accounts(running: support.Running, where: str = "true") -> list[tuple[object
             f" from request_account where operation = 'chat.completions' and {where}"
             " order by started_at"
         ).fetchall()
+
+
+def settled(running: support.Running, before: int, seconds: float = 5) -> tuple[object, ...]:
+    """The one account opened since there were `before`, once it is settled."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        rows = accounts(running)[before:]
+        if rows and rows[-1][0] != "open":
+            assert len(rows) == 1
+            return rows[0]
+        time.sleep(0.05)
+    raise AssertionError(f"not settled: {accounts(running)[before:]}")

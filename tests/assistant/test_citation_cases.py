@@ -648,6 +648,7 @@ ALTERED = [
         "building",
         "Le chèque énergie est envoyé automatiquement par courriel aux foyers éligibles [2].",
     ),
+    ("building", "Le chèque énergie est envoyé sur demande aux foyers éligibles [2]."),
     ("building", "Une démarche est à accomplir [2]."),
     ("building", "Son montant varie de 48 € à 377 € [2]."),
     ("building", "Il permet de régler les factures d'eau [2]."),

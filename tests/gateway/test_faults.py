@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 from pathlib import Path
 
 import openai
@@ -10,7 +9,7 @@ import psycopg
 import pytest
 
 import support
-from gateway_accounts import accounts, client
+from gateway_accounts import accounts, client, database_of, settled
 
 MESSAGES = [{"role": "user", "content": "x"}]
 
@@ -22,17 +21,6 @@ def _ask(scripted: support.Running, stream: bool = True) -> str:
     if not stream:
         return str(answer.choices[0].message.content)
     return "".join(chunk.choices[0].delta.content or "" for chunk in answer)
-
-
-def _eventually_settled(scripted: support.Running, before: int) -> tuple[object, ...]:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        rows = accounts(scripted)[before:]
-        if rows and rows[-1][0] != "open":
-            assert len(rows) == 1
-            return rows[0]
-        time.sleep(0.05)
-    raise AssertionError(f"not settled: {accounts(scripted)[before:]}")
 
 
 def test_leaving_in_the_middle_stops_the_generation(
@@ -47,7 +35,7 @@ def test_leaving_in_the_middle_stops_the_generation(
     next(iter(stream))
     stream.close()
     assert endpoint.closed_early.wait(1)
-    row = _eventually_settled(scripted, before)
+    row = settled(scripted, before)
     assert row[0] == "cancelled" and row[3] == "counted" and row[2]
 
 
@@ -67,7 +55,7 @@ def test_leaving_before_the_answer_begins_stops_it_too(
         )
         assert endpoint.generating.wait(5)
     assert endpoint.closed_early.wait(1)
-    assert _eventually_settled(scripted, before)[0] == "cancelled"
+    assert settled(scripted, before)[0] == "cancelled"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +74,7 @@ def test_an_endpoint_that_fails_before_its_answer(
     with pytest.raises(openai.InternalServerError) as caught:
         _ask(scripted)
     assert caught.value.status_code == status
-    assert _eventually_settled(scripted, before)[0] == outcome
+    assert settled(scripted, before)[0] == outcome
 
 
 @pytest.mark.parametrize("script", ["cut", "malformed"])
@@ -98,7 +86,7 @@ def test_an_endpoint_that_fails_in_its_answer_ends_it_with_an_error(
     with pytest.raises(openai.APIError) as caught:
         _ask(scripted)
     assert "cut" in str(caught.value)
-    assert _eventually_settled(scripted, before)[0] == "failed"
+    assert settled(scripted, before)[0] == "failed"
 
 
 def test_an_endpoint_that_is_not_there(tmp_path: Path) -> None:
@@ -137,12 +125,6 @@ def test_kill_9_in_the_middle_of_an_answer(
     again.key = running.key
     client(again).chat.completions.create(model="scripted", messages=MESSAGES)  # type: ignore[arg-type]
     assert [row[0] for row in accounts(again)] == ["interrupted", "completed"]
-    with psycopg.connect(_database(again)) as connection:
+    with psycopg.connect(database_of(again)) as connection:
         assert connection.execute("select count(*) from gateway_instance").fetchone() == (1,)
     assert again.stop() == 0
-
-
-def _database(running: support.Running) -> str:
-    from gateway_accounts import database_of
-
-    return database_of(running)

@@ -8,7 +8,7 @@ import openai
 import pytest
 
 import support
-from gateway_accounts import accounts, client
+from gateway_accounts import accounts, client, settled
 
 CHAT = "smollm2-135m-instruct"
 ENCODER = "use-multilingual-v3"
@@ -26,7 +26,7 @@ def test_chat_and_its_account(demo: support.Running) -> None:
     )
     assert answer.choices[0].message.content
     assert answer.usage is not None
-    (row,) = accounts(demo)[before:]
+    row = settled(demo, before)
     assert row[:4] == (
         "completed",
         answer.usage.prompt_tokens,
@@ -47,7 +47,7 @@ def test_streaming_hides_the_usage_that_was_not_asked_for(demo: support.Running)
     )
     assert "".join(c.choices[0].delta.content or "" for c in chunks)
     assert all(chunk.usage is None for chunk in chunks)
-    (row,) = accounts(demo)[before:]
+    row = settled(demo, before)
     assert row[0] == "completed" and row[3] == "engine"
     assert row[2] == 8
     assert 0 < row[4] <= row[5]  # type: ignore[operator]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import support
 from samples.build import fiches_archive, legi_archive
 from sqlalchemy import text
 
@@ -128,7 +129,7 @@ async def test_the_right_article_is_found_by_its_number(database: Database, tmp_
     from chappe.gateway import Gateway
 
     archive = tmp_path / "legi.tgz"
-    legi_archive(archive)
+    legi_archive(archive, support.CRPA)
     items = list(SOURCES["code-crpa"].read(archive, False))
     await _load(database, items)
     search = Search(

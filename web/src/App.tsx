@@ -99,7 +99,7 @@ export function App() {
               }}
             />
           )}
-          {status.error && <FailureNotice failure={asFailure(status.error)} />}
+          {status.error && !newest?.failure && <FailureNotice failure={asFailure(status.error)} />}
           {status.data?.model.state === "starting" && (
             <Notice tone="info">{t("model.starting")}</Notice>
           )}
@@ -125,6 +125,7 @@ export function App() {
                   turn={turn}
                   newest={turn === newest}
                   weakModel={status.data?.model.weak ?? false}
+                  keyAsked={needsKey}
                   onOpen={openSource}
                   onStop={stopAnswer}
                   onRetry={send}

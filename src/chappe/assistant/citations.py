@@ -272,7 +272,8 @@ class CitationChecker:
         rest = _blank_quotations(text, quotations) if quoted else text
         if hull is not None and not analyse(rest).facts and not _claims_words(rest):
             return self._quotation_alone(rest, passage, hull)
-        support = passage.support(analyse(text), self._rarity, hull and (hull.start, hull.end))
+        must_hold = None if hull is None else (hull.start, hull.end)
+        support = passage.support(analyse(text), self._rarity, must_hold)
         if isinstance(support, Support):
             return _Verdict(Span(support.start, support.end), None)
         return _Verdict(None, support)

@@ -6,9 +6,11 @@ from chappe.assistant.facts import find_facts
 from chappe.assistant.terms import analyse
 
 _GREETING = re.compile(
-    r"(?:bonjour|bonsoir|salut|merci(?: beaucoup)?(?: pour votre question)?|bonne journée|cordialement"
-    r"|bien sûr|d'accord|oui|non|voici (?:la|une|ma) réponse|voici ce que (?:disent|indiquent) les "
-    r"(?:sources|passages)|hello|hi|thanks?(?: you)?|sure|of course"
+    r"(?:bonjour|bonsoir|salut|merci(?: beaucoup)?(?: pour votre question)?|bonne journée"
+    r"|cordialement|bien sûr|d'accord|voici (?:la|une|ma) réponse"
+    r"|voici ce que (?:disent|indiquent) les "
+    r"(?:sources|passages)"
+    r"|hello|hi|thanks?(?: you)?|sure|of course"
     r"|n'hésitez pas (?:à (?:me )?(?:poser|demander)[\w ']*)?"
     r"|j'espère que (?:cela|ceci) vous aide\w*)(?: (?:madame|monsieur|à vous|à tous))?",
     re.IGNORECASE,
@@ -30,7 +32,7 @@ _TURN = re.compile(
     r"|although|bien que|donc|par conséquent|et (?:il|elle|vous|le|la|les))\b",
     re.IGNORECASE,
 )
-_DECORATION = re.compile(r"^[\s#>*_\-•–—]+|[\s*_.!…]+$")
+_DECORATION = re.compile(r"^[^\w«\"]+|[^\w»\"?:)%€]+$")
 _HEADING = re.compile(r"\s*(?:#{1,6}\s.*|\*\*[^*\n]+\*\*)\s*")
 
 
@@ -54,7 +56,7 @@ def is_neutral(sentence: str) -> bool:
     bare = _DECORATION.sub("", plain)
     if not any(character.isalnum() for character in bare):
         return True
-    parts = [part.strip() for part in re.split(r"[,!.]", bare) if part.strip()]
+    parts = [part.strip() for part in re.split(r"[,!.]", bare) if any(map(str.isalnum, part))]
     if all(_GREETING.fullmatch(part) for part in parts):
         return True
     if is_admission(plain):

@@ -223,15 +223,17 @@ class PassageIndex:
                     if sentence != -1:
                         if self._is_anaphoric[last] and sentence == last - 1 == first:
                             mask &= reaches[sentence]
-                        elif must_hold is None:
+                        elif must_hold is None or not (
+                            self.units[sentence].end > must_hold[0]
+                            and self.units[last].start < must_hold[1]
+                        ):
                             break
                     sentence = last
                 if last > first and length > _MAX_LENGTH and must_hold is None:
                     break
                 mask |= masks[last]
-                if not masks[first] or not masks[last]:
-                    if must_hold is None:
-                        continue
+                if must_hold is None and not (masks[first] and masks[last]):
+                    continue
                 if must_hold is not None and not (
                     self.units[first].start <= must_hold[0] and must_hold[1] <= self.units[last].end
                 ):
@@ -316,6 +318,8 @@ class PassageIndex:
                     return False
             if _under_opposite_heading(best, inside, near):
                 return False
+            if all(_contradicts(stretch, claim.facts) for stretch in holders):
+                return False
         return True
 
 
@@ -351,6 +355,22 @@ def _distinct(terms: Iterable[Term]) -> list[Term]:
 
 def _comparable(fact: Fact, other: Fact) -> bool:
     return fact.kind == other.kind and fact.kind != "identifier" and fact.unit == other.unit
+
+
+def _contradicts(stretch: _Stretch, claimed: tuple[Fact, ...]) -> bool:
+    """Whether a line that holds one figure of a claim gives another value to a second one.
+
+    « moins de 17 ans : 17 € » is not said by « moins de 15 ans : 17 € » next to « 17 ans : 42 € ».
+    """
+    return any(
+        fact.unit is not None
+        and not fact.is_in(stretch.facts)
+        and any(
+            _comparable(fact, other) and not any(mine.matches(other) for mine in claimed)
+            for other in stretch.facts
+        )
+        for fact in claimed
+    )
 
 
 def _stretches(analysis: TextAnalysis, offset: int) -> list[_Stretch]:

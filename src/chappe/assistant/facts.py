@@ -75,8 +75,8 @@ for _tens, _start in {
 }.items():
     _NUMBER_WORDS[_tens] = _start
     _NUMBER_WORDS[f"{_tens} et un"] = _NUMBER_WORDS[f"{_tens}-et-un"] = _start + 1
-    for _unit in range(2, 20 if _start == 60 else 10):
-        _NUMBER_WORDS[f"{_tens}-{_WORDS[_unit]}"] = _start + _unit
+    for _digit in range(2, 20 if _start == 60 else 10):
+        _NUMBER_WORDS[f"{_tens}-{_WORDS[_digit]}"] = _start + _digit
 _NUMBER_WORDS |= {
     "soixante et onze": 71,
     "quatre-vingts": 80,
@@ -87,8 +87,8 @@ _NUMBER_WORDS |= {
     "trois cents": 300,
     "cinq cents": 500,
 }
-for _unit in range(1, 20):
-    _NUMBER_WORDS[f"quatre-vingt-{_WORDS[_unit]}"] = 80 + _unit
+for _digit in range(1, 20):
+    _NUMBER_WORDS[f"quatre-vingt-{_WORDS[_digit]}"] = 80 + _digit
 _ENGLISH = word_list(
     """
     one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
@@ -143,7 +143,7 @@ _FACT = re.compile(
     | (?P<article>\b(?-i:[LRDA])(?:\.[ ]?\*?[ ]?|\*[ ]?|[ ]?(?=\d+-\d)|(?=\d))\d+(?:-\d+)*\b)
     | (?P<phone>\b(?:\d{{2}}(?:[ ]\d{{2}})+|\d{{2}}(?:\.\d{{2}}){{2,}})\b(?![\d,]))
     | (?P<code>\b(?=\w*\d)(?=\w*[a-zA-Z])(?!\d+(?:er|re|ère|e|ème|ième|st|nd|rd|th|km|kg|m|cm|mm)\b)
-        [A-Za-z]{{1,6}}\d[\w-]*)
+        [A-Za-z]{{1,6}}\d[\w-]*|\b[A-Za-z]+(?:-[A-Za-z]+)*-\d[\w-]*)
     | (?P<dashed>\b\d+(?:-\d+)+\b)
     | (?P<span>\b(?:dans[ ](?:le|la|l')[ ]?|l[ea'][ ]?(?=\w+[ ]qui[ ]sui))
         (?P<span_unit>mois|année|semaine)\b)
@@ -161,16 +161,17 @@ _BOUNDS = (
     (
         "least",
         re.compile(
-            r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à|à partir d[eu]|à compter d[eu]|dès|at least"
-            r"|more than|over|plus d')\s*$",
+            r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à"
+            r"|à partir d[eu]|à compter d[eu]|dès"
+            r"|at least|more than|over|plus d')\s*$",
             re.IGNORECASE,
         ),
     ),
     (
         "most",
         re.compile(
-            r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'(?:à|au|en)|at most|less than|under"
-            r"|moins d')\s*$",
+            r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'(?:à|au|en)"
+            r"|at most|less than|under|moins d')\s*$",
             re.IGNORECASE,
         ),
     ),

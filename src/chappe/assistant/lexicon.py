@@ -27,7 +27,8 @@ FUNCTION_WORDS = frozenset(
     sauf hors moins jusque jusqu'à aujourd'hui the an and are as at be been being by do does did
     for from had has have he her his how i if in into is it its of on or our she so that their
     them then there these they this those to was we were what when where which who will with
-    would you your yours not no any also than faire fais faites êtes sommes ayant avons avait aurez aura serez y
+    would you your yours not no any also than
+    faire fais faites êtes sommes ayant avons avait aurez aura serez y
     """
     )
 )
@@ -55,7 +56,8 @@ LIGHT_STEMS = frozenset(
     fair fais effectu obten obtient obtien perm permet concern cas fois lieu person person
     demarch besoin procedur situat rend rendr all ven util dispos princip general generalement
     different certain suiv particuli prev prevoi prevu consist faudr trouv savoir import simpl
-    simplement bien ici voir indiqu precis document piec dossi demand present fourn facon mani consider signif vaut val rempl ag age
+    simplement bien ici voir indiqu precis document piec dossi demand present fourn
+    facon mani consider signif vaut val rempl ag age
     prend vari compr arriv donn apport produir munir pren prendr pris mettr mis dit dir appel
     titr make get need provid go us follow inform case person also
     """
@@ -70,7 +72,8 @@ CONCEPTS: dict[str, str] = {
     "mandatory",
     "PERMISSION": "pouvoir peux peut peuvent pouvez pourra pourrez pourront pouvons possible "
     "possibles possibilité autorisé autorisée autorisés autorise may can allowed",
-    "RENEW": "refaire refait refaite refaites renouveler renouvellement renouvelé renouvelée renouvelez renew renewal",
+    "RENEW": "refaire refait refaite refaites renouveler renouvellement renouvelé renouvelée "
+    "renouvelez renew renewal",
     "BEGIN": "commencer commence commencent débuter débute débutent début",
     "END": "terminer termine terminent fin finir finit finissent",
     "INFORM": "avertir avertissez prévenir prévenez informer informez signaler signalez aviser",
@@ -90,8 +93,8 @@ CONCEPTS: dict[str, str] = {
     "DELIVER": "délivrer délivré délivrée délivrés délivrance délivre délivrées établi établie "
     "établit remis remise issued issue",
     "DEPOSIT": "déposer déposé déposée dépôt déposez dépose",
-    "COST": "coûte coûtent coût coûts somme sommes prix tarif tarifs montant montants coûter coûtera "
-    "cost costs price",
+    "COST": "coûte coûtent coût coûts somme sommes prix tarif tarifs montant montants "
+    "coûter coûtera cost costs price",
     "DURATION": "durée délai délais dure durent durera",
     "MOVE": "déménagement déménager déménagé déménagez",
     "MISS": "absence absent manque",
@@ -164,6 +167,7 @@ CONCEPTS: dict[str, str] = {
     "DECREASE": "diminuer diminue diminution diminué baisse réduit réduire réduction",
     "ALWAYS": "toujours",
     "ONLY": "seuls seules uniquement seulement exclusivement only",
+    "ON_REQUEST": "sur-demande",
     "AUTOMATIC": "automatique automatiquement",
     "IMMEDIATE": "immédiat immédiate immédiatement",
     "YEAR": "an ans année années annuel annuelle annuellement year years",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from chappe.assistant.schemas import AskRequest
 from chappe.core import telemetry
@@ -27,7 +28,7 @@ class _EventResponse(Response):
 
 @router.post(
     "/ask",
-    response_class=_EventResponse,
+    response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def ask(request: Request, actor: CurrentActor, language: Language, body: AskRequest) -> Any:

@@ -126,6 +126,8 @@ def analyse(text: str, language: str | None = None) -> TextAnalysis:
         if cursor < len(fact_spans) and fact_spans[cursor][0] < word.end:
             continue
         key = _key(word, language) or _letter(plain, word)
+        if word.lower == "demande" and index and words[index - 1].lower == "sur":
+            key = "ON_REQUEST"
         if key is None:
             continue
         concept = len(key) > 1 and key.isupper()

@@ -168,7 +168,8 @@ async def _follow_loads(runtime: Runtime) -> None:
                 if view.step:
                     progress.show(view.title, view.step, view.done, view.total)
             await asyncio.sleep(1)
-    print("corpus loaded", flush=True)
+    failed = [view.title for view in await loads(runtime.database) if view.state == "failed"]
+    print(f"corpus incomplete: {', '.join(failed)}" if failed else "corpus loaded", flush=True)
     await asyncio.Event().wait()
 
 

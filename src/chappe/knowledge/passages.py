@@ -32,9 +32,9 @@ def split(
 
     They follow the structure. A section (a heading or case with what it holds) stays whole when it
     fits; a chapter or a case of ``BIG_SECTION_CHARS`` or more never shares a passage with the
-    sections beside it, while smaller ones may be together. A heading, the sentence that leads to a list, and the first row of a table
-    stay with what follows them. A block longer than ``max_chars`` is cut after a sentence, else
-    between words, else anywhere.
+    sections beside it, while smaller ones may be together. A heading, the sentence that leads to
+    a list, and the first row of a table stay with what follows them. A block longer than
+    ``max_chars`` is cut after a sentence, else between words, else anywhere.
 
     ``heading_path`` ends with the innermost section that the whole passage is about. Headings of
     the passage's own start are part of it: a passage that is one case has that case at the end of

@@ -1,13 +1,14 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
 import { useId, useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
-import { writeKey } from "./key";
+import { readKey, writeKey } from "./key";
 
 /** Asks for an API key, kept in this tab only. */
 export function KeyForm({ onSaved }: { onSaved: () => void }) {
   const { t } = useTranslation();
   const id = useId();
   const [key, setKey] = useState("");
+  const [refused] = useState(() => readKey() !== null);
   const save = (event: FormEvent) => {
     event.preventDefault();
     if (key.trim() === "") return;
@@ -34,6 +35,7 @@ export function KeyForm({ onSaved }: { onSaved: () => void }) {
         </Button>
       </div>
       <p className="hint" id={`${id}-hint`}>
+        {refused && `${t("key.refused")} `}
         {t("key.hint")}
       </p>
     </form>

@@ -20,7 +20,8 @@ function stateOf(turn: Turn, t: TFunction): string {
     case "done":
       if (turn.done?.status === "no_sources") return t("answer.noSources");
       if (isSetAside(turn)) {
-        return t("state.setAside", { count: turn.extracts?.extracts.length ?? 0 });
+        const key = turn.extracts?.reason === "no_model" ? "state.extracts" : "state.setAside";
+        return t(key, { count: turn.extracts?.extracts.length ?? 0 });
       }
       return t("state.done", { count: checkedCount(turn) });
   }

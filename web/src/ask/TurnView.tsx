@@ -1,5 +1,5 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { isUnauthorised } from "../api/failure";
 import { KeyForm } from "../access/KeyForm";
@@ -10,32 +10,33 @@ import { AnswerText } from "./AnswerText";
 import { CitationNotes } from "./CitationNotes";
 import { ExtractList } from "./ExtractList";
 import { SourceList } from "./SourceList";
-import { checkedCount, citationsOf, isRunning, isSetAside, type Turn } from "./turn";
+import { checkedCount, citationsOf, hasUnverifiedEnd, isRunning, isSetAside, type Turn } from "./turn";
 
 interface Props {
   turn: Turn;
   newest: boolean;
   weakModel: boolean;
+  /** True when the page already asks for a key elsewhere. */
+  keyAsked: boolean;
   onOpen: OpenSource;
   onStop: () => void;
   onRetry: (question: string) => void;
 }
 
 /** A question and its answer. The newest one takes the focus when it appears. */
-export function TurnView({ turn, newest, weakModel, onOpen, onStop, onRetry }: Props) {
+export function TurnView({ turn, newest, weakModel, keyAsked, onOpen, onStop, onRetry }: Props) {
   const { t } = useTranslation();
   const heading = useRef<HTMLHeadingElement>(null);
-  const stopButton = useRef<HTMLButtonElement>(null);
   const running = isRunning(turn);
   const aside = isSetAside(turn);
+  const unverified = !aside && hasUnverifiedEnd(turn);
 
   useEffect(() => heading.current?.focus(), []);
-  useEffect(() => {
-    // The stop button is about to go: its focus must not fall back to the top of the page.
-    const button = stopButton.current;
-    return () => {
-      if (button && document.activeElement === button) heading.current?.focus();
-    };
+  useLayoutEffect(() => {
+    // The stop button has just gone: its focus must not fall back to the top of the page.
+    if (!running && document.activeElement === document.body) {
+      heading.current?.focus({ preventScroll: true });
+    }
   }, [running]);
 
   const answer = (
@@ -64,7 +65,6 @@ export function TurnView({ turn, newest, weakModel, onOpen, onStop, onRetry }: P
               {t(turn.phase === "searching" ? "state.searching" : "state.answering")}
             </p>
             <Button
-              ref={stopButton}
               type="button"
               variant="bordered"
               size="small"
@@ -86,7 +86,8 @@ export function TurnView({ turn, newest, weakModel, onOpen, onStop, onRetry }: P
           ) : (
             answer
           ))}
-        {turn.phase === "stopped" && <Notice tone="info">{t("answer.stopped")}</Notice>}
+        {running && turn.text !== "" && <p className="hint">{t("answer.pending")}</p>}
+        {turn.phase === "stopped" && <Notice tone="info">{t("answer.stopped")}{unverified && ` ${t("answer.unverified")}`}</Notice>}
         {turn.done?.status === "no_sources" && <Notice tone="info">{t("answer.noSources")}</Notice>}
         {turn.done?.status === "partly_supported" && (
           <Notice tone="warning">{t("answer.partly")}</Notice>
@@ -98,10 +99,11 @@ export function TurnView({ turn, newest, weakModel, onOpen, onStop, onRetry }: P
           <FailureNotice
             failure={turn.failure}
             partial={turn.text !== ""}
+            unverified={unverified}
             {...(newest ? { onRetry: () => onRetry(turn.question) } : {})}
           />
         )}
-        {turn.failure && newest && isUnauthorised(turn.failure) && (
+        {turn.failure && newest && !keyAsked && isUnauthorised(turn.failure) && (
           <KeyForm onSaved={() => onRetry(turn.question)} />
         )}
         {turn.phase === "done" && !aside && turn.text !== "" && (

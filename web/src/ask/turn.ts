@@ -1,5 +1,6 @@
 import type { Failure } from "../api/failure";
 import type { AskEvent, Citation, Done, Extracts, Sentence, Source } from "../api/types";
+import { CodePointText } from "../text/codepoints";
 
 /**
  * Where an answer stands. searching: no event yet; answering: sources are known, text comes;
@@ -67,6 +68,13 @@ export function isRunning(turn: Turn): boolean {
 /** True when the model's text must not stand as the answer: extracts take its place. */
 export function isSetAside(turn: Turn): boolean {
   return turn.extracts !== null || turn.done?.status === "unsupported";
+}
+
+/** True when the answer ended before its last words were judged. */
+export function hasUnverifiedEnd(turn: Turn): boolean {
+  const judged = Math.max(0, ...turn.sentences.map((sentence) => sentence.end));
+  const text = new CodePointText(turn.text);
+  return text.slice({ start: judged, end: text.length }).trim() !== "";
 }
 
 export function citationsOf(turn: Turn): Citation[] {

@@ -12,6 +12,13 @@ export interface Conversation {
   stopAnswer: () => void;
 }
 
+/** Asking again in the place of a question that failed before anything came. */
+function withoutRetried(turns: Turn[], question: string): Turn[] {
+  const last = turns.at(-1);
+  const empty = last?.phase === "failed" && last.sources.length === 0 && last.text === "";
+  return empty && last.question === question ? turns.slice(0, -1) : turns;
+}
+
 /** The questions and answers of this visit; one answer comes at a time. */
 export function useConversation(language: string): Conversation {
   const [turns, setTurns] = useState<Turn[]>([]);
@@ -28,7 +35,7 @@ export function useConversation(language: string): Conversation {
       const id = nextId.current++;
       const change = (step: (turn: Turn) => Turn) =>
         setTurns((all) => all.map((turn) => (turn.id === id ? step(turn) : turn)));
-      setTurns((all) => [...all, newTurn(id, question)]);
+      setTurns((all) => [...withoutRetried(all, question), newTurn(id, question)]);
       ask(question, language, (event) => change((turn) => receive(turn, event)), abort.signal)
         .catch((error: unknown) => {
           if (abort.signal.aborted) change(stop);

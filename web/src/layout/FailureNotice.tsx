@@ -6,19 +6,25 @@ import { Notice } from "./Notice";
 
 interface Props {
   failure: Failure;
+  /** Part of an answer had come before the failure. */
   partial?: boolean;
+  /** The last words that came were not judged. */
+  unverified?: boolean;
   onRetry?: () => void;
 }
 
 /** A failure in words that a person understands, and what can be done. */
-export function FailureNotice({ failure, partial = false, onRetry }: Props) {
+export function FailureNotice({ failure, partial = false, unverified = false, onRetry }: Props) {
   const { t } = useTranslation();
   const key = failureKey(failure, partial);
   const problem = failure.kind === "problem" ? failure.problem : null;
   return (
     <div role="alert" data-testid="error" className="failure">
       <Notice tone="danger">
-        <p>{key ? t(key) : problem?.title}</p>
+        <p>
+          {key ? t(key) : problem?.title}
+          {unverified && ` ${t("answer.unverified")}`}
+        </p>
         {problem?.detail && problem.detail !== problem.title && (
           <p className="failure__detail">{problem.detail}</p>
         )}

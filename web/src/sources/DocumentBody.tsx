@@ -1,14 +1,22 @@
-import { useMemo, type ReactNode } from "react";
+import { Fragment, useMemo, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { SourceDocument, Span } from "../api/types";
 import { outline, type Element, type ListItem, type Run } from "./outline";
 
 function Runs({ runs }: { runs: Run[] }) {
+  const { t, i18n } = useTranslation();
+  const spoken = (text: string) => (
+    <span className="visually-hidden" lang={i18n.language}>
+      {` ${text} `}
+    </span>
+  );
   return runs.map((run, index) =>
     run.cited ? (
-      <mark key={index} data-testid="source-highlight">
-        {run.text}
-      </mark>
+      <Fragment key={index}>
+        {run.opens && spoken(t("source.citedStart"))}
+        <mark data-testid="source-highlight">{run.text}</mark>
+        {run.closes && spoken(t("source.citedEnd"))}
+      </Fragment>
     ) : (
       <span key={index}>{run.text}</span>
     ),

@@ -81,10 +81,10 @@ describe("outline", () => {
         rows: [
           [
             { text: "a ", cited: false },
-            { text: "| b", cited: true },
+            { text: "| b", cited: true, opens: true },
           ],
           [
-            { text: "c |", cited: true },
+            { text: "c |", cited: true, closes: true },
             { text: " d", cited: false },
           ],
         ],

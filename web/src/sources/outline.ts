@@ -5,6 +5,9 @@ import { CodePointText } from "../text/codepoints";
 export interface Run {
   text: string;
   cited: boolean;
+  /** Set on the first and on the last cited run of the document. */
+  opens?: true;
+  closes?: true;
 }
 
 export interface ListItem {
@@ -48,8 +51,10 @@ export function outline(text: string, blocks: readonly Block[], cited: Span | nu
   const source = new CodePointText(text);
   const elements: Element[] = [];
   const ranks: { level: number; rank: number }[] = [];
+  const marked: Run[] = [];
   for (const block of blocks) {
     const runs = cutRuns(source, block, cited);
+    marked.push(...runs.filter((run) => run.cited));
     const last = elements.at(-1);
     switch (block.kind) {
       case "heading":
@@ -74,5 +79,9 @@ export function outline(text: string, blocks: readonly Block[], cited: Span | nu
         elements.push({ kind: block.kind, runs });
     }
   }
+  const [first] = marked;
+  const last = marked.at(-1);
+  if (first) first.opens = true;
+  if (last) last.closes = true;
   return elements;
 }

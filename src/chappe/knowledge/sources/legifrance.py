@@ -110,16 +110,15 @@ def _document(article: dict[str, Any], code_id: str, path: tuple[str, ...]) -> S
     article_id = article["id"]
     if not isinstance(article_id, str) or not article_id:
         raise SourceFormatError("identifiant de version absent")
-    number = normalise(article["num"] or "")
-    nota = normalise(_without_tags(article["nota"] or ""))
+    number = normalise(_text(article, "num"))
+    nota = normalise(_without_tags(_text(article, "nota")))
     code = path[0] if path else ""
     start, end = _date(article["dateDebut"]), _date(article["dateFin"])
 
     builder = DocumentBuilder()
-    if article["texteHtml"]:
-        _write_html(builder, article["texteHtml"])
+    _write_html(builder, _text(article, "texteHtml"))
     if not len(builder):
-        builder.add("paragraph", _without_tags(article["texte"] or ""))
+        builder.add("paragraph", _without_tags(_text(article, "texte")))
     metadata: dict[str, Any] = {
         "code": code,
         "code_id": code_id,
@@ -146,6 +145,13 @@ def _document(article: dict[str, Any], code_id: str, path: tuple[str, ...]) -> S
         blocks=blocks,
         metadata=metadata,
     )
+
+
+def _text(article: dict[str, Any], field: str) -> str:
+    value = article[field]
+    if value is not None and not isinstance(value, str):
+        raise SourceFormatError(f"le champ {field!r} n'est pas un texte")
+    return value or ""
 
 
 def _label(number: str, article_id: str) -> str:

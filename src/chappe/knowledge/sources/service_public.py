@@ -479,6 +479,9 @@ class _SheetWriter:
                 if annex := _pointer_line(child):
                     self._pointers.add(annex)
                     self._add("item", annex, section, 2)
+                for body in child.all("Texte"):
+                    for paragraph in _paragraphs(body):
+                        self._add("item", paragraph, section, 3)
             elif child.name in ("Introduction", "Texte"):
                 for paragraph in _paragraphs(child):
                     self._add("item", paragraph, section, 2)
@@ -539,7 +542,7 @@ class _SheetWriter:
                 if line := _reference_line(reference):
                     self._add("paragraph", f"Référence : {line}", inner)
         for entry in short_forms:
-            meaning = " ".join(_paragraphs(entry))
+            meaning = " ".join(line for body in entry.all("Texte") for line in _paragraphs(body))
             self._add("paragraph", _joined(entry.text_of("Titre"), meaning, by=" : "), level)
 
     def _references(self, root: _Element) -> None:
@@ -564,12 +567,12 @@ def _joined(*parts: str | None, by: str = " – ") -> str:
 
 
 def _paragraphs(element: _Element) -> Iterator[str]:
-    """The paragraphs and list items of a small text, one line each."""
+    """The titles, paragraphs and list items inside a small text, one line each."""
     for child in element.elements:
-        if child.name in ("Paragraphe", "Item"):
+        if child.name in ("Paragraphe", "Titre"):
             if text := normalise(_inline(child)):
                 yield text
-        elif child.name not in _HIDDEN and child.name != "Titre":
+        elif child.name not in _HIDDEN:
             yield from _paragraphs(child)
 
 

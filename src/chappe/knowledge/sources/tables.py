@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-MAX_SPAN = 200
+# What one cell may cover; no cell is dropped, however many there are.
+MAX_ROWS = 200
 MAX_COLUMNS = 100
 
 
@@ -22,8 +23,8 @@ def table_lines(table: Iterable[Sequence[Cell]]) -> list[str]:
     """One line for each row, cells separated by `` | ``.
 
     A cell that covers several rows is said again in each of them, as its reader sees it; one that
-    covers several columns is said once. Rows without any text are left out. Spans are bounded by
-    ``MAX_SPAN`` and ``MAX_COLUMNS``, whatever the source says.
+    covers several columns is said once. Rows without any text of their own are left out. What a
+    cell covers is bounded by ``MAX_ROWS`` and ``MAX_COLUMNS``, whatever the source says.
     """
     lines: list[str] = []
     # Column -> rows still covered from above, and the text there ("" for a cell's other columns).
@@ -36,8 +37,6 @@ def table_lines(table: Iterable[Sequence[Cell]]) -> list[str]:
         cell = next(cells, None)
         own_text = False
         while cell is not None or any(at >= column for at in pending):
-            if column >= MAX_COLUMNS:
-                break
             if column in pending:
                 left, text = pending.pop(column)
                 if left > 1:
@@ -45,8 +44,8 @@ def table_lines(table: Iterable[Sequence[Cell]]) -> list[str]:
                 texts.append(text)
                 column += 1
             elif cell is not None:
-                width = min(max(cell.columns, 1), MAX_SPAN, MAX_COLUMNS - column)
-                height = min(max(cell.rows, 1), MAX_SPAN)
+                width = min(max(cell.columns, 1), max(MAX_COLUMNS - column, 1))
+                height = min(max(cell.rows, 1), MAX_ROWS)
                 for offset in range(width):
                     text = cell.text if offset == 0 else ""
                     if height > 1:
