@@ -42,7 +42,7 @@ class Source:
     """A numbered passage as the model was shown it.
 
     `text` is the passage's exact text. `context` (document title and headings) may carry the
-    topic of a sentence, never the claim: at least half of its words must be in `text`.
+    topic of a sentence, never the claim: at least 35 % of its weight must be in `text`.
     """
 
     number: int

@@ -2,7 +2,6 @@ import { useTranslation } from "react-i18next";
 import type { SourceDocument } from "../api/types";
 import { formatDate } from "../i18n/format";
 import { ExternalIcon } from "../layout/icons";
-import { Notice } from "../layout/Notice";
 
 const textOf = (value: unknown) => (typeof value === "string" && value !== "" ? value : null);
 
@@ -24,9 +23,10 @@ export function DocumentFacts({ source }: { source: SourceDocument }) {
   return (
     <div className="document-facts">
       {source.theme_path.length > 0 && (
-        <p className="document-facts__path" lang="fr">{source.theme_path.join(" › ")}</p>
+        <p className="document-facts__path" lang="fr">
+          {source.theme_path.join(" › ")}
+        </p>
       )}
-      {source.stale && date && <Notice tone="warning">{t(law ? "source.staleArticle" : "source.stale", { date })}</Notice>}
       <dl>
         {law && state && (
           <>

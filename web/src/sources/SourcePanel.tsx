@@ -4,6 +4,7 @@ import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { fetchDocument } from "../api/client";
 import { asFailure } from "../api/failure";
+import { formatDate } from "../i18n/format";
 import { CrossIcon } from "../layout/icons";
 import { FailureNotice } from "../layout/FailureNotice";
 import { Notice } from "../layout/Notice";
@@ -18,11 +19,15 @@ interface Props {
   onClose: () => void;
 }
 
-/** Brings the first cited run into view by scrolling the panel alone, never the page. */
-function scrollToCited(scroller: HTMLElement) {
+/** Brings the first cited run into view; beside the answer, the panel alone is scrolled. */
+function scrollToCited(scroller: HTMLElement, covering: boolean) {
   const cited = scroller.querySelector("mark");
   if (!cited) {
     scroller.scrollTop = 0;
+    return;
+  }
+  if (covering) {
+    cited.scrollIntoView({ block: "center" });
     return;
   }
   const distance = cited.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
@@ -48,8 +53,8 @@ export function SourcePanel({ target, covering, onClose }: Props) {
 
   useEffect(() => title.current?.focus({ preventScroll: !covering }), [target, covering]);
   useEffect(() => {
-    if (data && scroller.current) scrollToCited(scroller.current);
-  }, [data, target]);
+    if (data && scroller.current) scrollToCited(scroller.current, covering);
+  }, [data, target, covering]);
 
   return (
     <section
@@ -73,6 +78,18 @@ export function SourcePanel({ target, covering, onClose }: Props) {
           {t("source.close")}
         </Button>
       </div>
+      {(data?.stale || target.doubt) && (
+        <div className="panel__warnings">
+          {target.doubt && <Notice tone="warning">{t("source.doubt")}</Notice>}
+          {data?.stale && data.date && (
+            <Notice tone="warning">
+              {t(data.kind === "article" ? "source.staleArticle" : "source.stale", {
+                date: formatDate(data.date, i18n.language),
+              })}
+            </Notice>
+          )}
+        </div>
+      )}
       <div
         className="panel__body"
         ref={scroller}
@@ -82,9 +99,6 @@ export function SourcePanel({ target, covering, onClose }: Props) {
         aria-busy={!data && !error}
       >
         {error && <FailureNotice failure={asFailure(error)} onRetry={() => void refetch()} />}
-        {target.doubt && (
-          <Notice tone="warning">{t("source.doubt")}</Notice>
-        )}
         {data && <DocumentFacts source={data} />}
         {data && <DocumentBody source={data} cited={target.span} />}
       </div>
