@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import support
-from samples.build import fiches_archive, legi_archive
 from sqlalchemy import text
 
+import support
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.identity.access import SYSTEM
@@ -16,6 +15,7 @@ from chappe.knowledge.catalogue import SOURCES
 from chappe.knowledge.search import Search
 from chappe.knowledge.sources.archive import SourceItem
 from chappe.knowledge.synchronise import SyncReport, ensure_collection, synchronise
+from samples.build import fiches_archive, legi_archive
 
 
 async def _quiet(step: str, done: int, total: int | None) -> None:

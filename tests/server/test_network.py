@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import support
 
 # A network of one's own, with loopback alone: whoever tries to leave it is counted by the kernel.

@@ -19,6 +19,7 @@ DIMENSIONS = 512
 _MAX_INPUTS = 2048
 _MAX_BODY = 32_000_000
 
+
 class EmbeddingRequest(msgspec.Struct):
     """What the API takes: one text or several, as strings."""
 
@@ -90,9 +91,7 @@ class EncoderApp:
         if not 0 < len(texts) <= _MAX_INPUTS:
             return 400, _error("invalid_request", f"input: 1 to {_MAX_INPUTS} texts")
         loop = asyncio.get_running_loop()
-        vectors, tokens = await loop.run_in_executor(
-            self._thread, self._encoder.encode, texts
-        )
+        vectors, tokens = await loop.run_in_executor(self._thread, self._encoder.encode, texts)
         return 200, {
             "object": "list",
             "model": self._name,
