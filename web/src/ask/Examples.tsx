@@ -13,7 +13,12 @@ export function Examples({ onChoose }: { onChoose: (question: string) => void })
       <ul>
         {NAMES.map((name) => (
           <li key={name}>
-            <button type="button" className="example" onClick={() => onChoose(t(`examples.${name}`))}>
+            <button
+              type="button"
+              className="example"
+              lang="fr"
+              onClick={() => onChoose(t(`examples.${name}`))}
+            >
               {t(`examples.${name}`)}
             </button>
           </li>

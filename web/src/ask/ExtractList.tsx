@@ -15,10 +15,10 @@ export function ExtractList({ extracts, onOpen }: { extracts: Extracts; onOpen: 
             <span className="number" aria-hidden="true">
               {extract.number}
             </span>
-            {extract.document.title}
+            <span lang="fr">{extract.document.title}</span>
           </h4>
           <SourceFacts document={extract.document} headingPath={extract.passage.heading_path} />
-          <blockquote cite={extract.document.url}>{extract.text}</blockquote>
+          <blockquote lang="fr" cite={extract.document.url}>{extract.text}</blockquote>
           <Button
             type="button"
             variant="bordered"

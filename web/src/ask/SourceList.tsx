@@ -30,7 +30,7 @@ export function SourceList({ sources, onOpen }: { sources: Source[]; onOpen: Ope
                 }
               >
                 <span className="visually-hidden">{t("sources.number", { number })}</span>
-                {document.title}
+                <span lang="fr">{document.title}</span>
               </button>
               <SourceFacts document={document} headingPath={passage.heading_path} />
             </div>

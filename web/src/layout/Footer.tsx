@@ -6,9 +6,7 @@ export function Footer({ status }: { status: Status | undefined }) {
   const { t, i18n } = useTranslation();
   return (
     <footer className="footer">
-      <p>
-        {t("footer.caution")}
-      </p>
+      <p>{t("footer.caution")}</p>
       {status && (
         <>
           <ul className="footer__corpus" aria-label={t("footer.corpus")}>

@@ -13,7 +13,7 @@ export function SourceFacts({ document, headingPath = [] }: Props) {
   const path = headingPath.length > 0 ? headingPath : document.theme_path;
   return (
     <p className="facts">
-      {path.length > 0 && <span>{path.join(" › ")}</span>}
+      {path.length > 0 && <span lang="fr">{path.join(" › ")}</span>}
       {document.date && (
         <span>
           {t(document.kind === "article" ? "source.versionOf" : "source.changedOn", {
