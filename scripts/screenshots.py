@@ -37,9 +37,10 @@ def take(url: str, folder: Path, wait_ms: float = 10_000) -> None:
             page = context.new_page()
             _answered(page, url, wait_ms)
             if name == "page":
-                opener = page.get_by_test_id("citation")
+                # An unsupported draft is folded away, its references with it.
+                opener = page.get_by_test_id("extract").get_by_role("button")
                 if not opener.count():
-                    opener = page.get_by_test_id("extract").get_by_role("button")
+                    opener = page.get_by_test_id("citation")
                 if opener.count():
                     opener.first.click()
                     page.get_by_test_id("source-highlight").first.wait_for()
