@@ -28,6 +28,8 @@ Language = Literal["fr", "en"]
 
 PASSAGES = 8
 EXTRACTS = 3
+# A passage up to this length is shown whole: a list of documents to bring must not be cut.
+WHOLE_EXTRACT = 1_000
 # The question itself and the instructions must always fit.
 _LEAST_PROMPT = 2_500
 
@@ -239,14 +241,17 @@ def _extracts(retrieved: Retrieved, reason: str) -> Event:
     extracts = []
     for extract in choose_extracts(retrieved.question, passages, EXTRACTS):
         hit = retrieved.hits[extract.number - 1]
+        start, end = extract.start, extract.end
+        if len(hit.passage.text) <= WHOLE_EXTRACT:
+            start, end = 0, len(hit.passage.text)
         extracts.append(
             {
                 "number": extract.number,
                 "document": hit.document.model_dump(mode="json"),
                 "passage": hit.passage.model_dump(mode="json"),
-                "start": hit.passage.start + extract.start,
-                "end": hit.passage.start + extract.end,
-                "text": extract.text,
+                "start": hit.passage.start + start,
+                "end": hit.passage.start + end,
+                "text": hit.passage.text[start:end],
             }
         )
     return "extracts", {"reason": reason, "extracts": extracts}
