@@ -7,47 +7,49 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 QUESTION = "Quelles pièces faut-il pour refaire sa carte d'identité ?"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-def _answered(page: Page, url: str, wait_ms: float) -> None:
+def _answered(page: Page, url: str) -> None:
     page.goto(url)
     page.get_by_test_id("question").fill(QUESTION)
     page.get_by_test_id("send").click()
-    page.get_by_test_id("stop").wait_for(state="visible", timeout=wait_ms)
-    page.get_by_test_id("stop").wait_for(state="hidden", timeout=180_000)
+    page.locator("[data-testid=answer][data-phase=done]").wait_for(timeout=180_000)
 
 
-def take(url: str, folder: Path, wait_ms: float = 10_000) -> None:
+def take(browser: Browser, url: str, folder: Path) -> None:
     """Ask the question in a real browser, and save what it shows."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name, width, height in (("page", 1280, 900), ("page-phone", 360, 780)):
+        context = browser.new_context(
+            locale="fr-FR", viewport={"width": width, "height": height}, reduced_motion="reduce"
+        )
+        page = context.new_page()
+        _answered(page, url)
+        if name == "page":
+            # An unsupported draft is folded away, its references with it.
+            opener = page.get_by_test_id("extract").get_by_role("button")
+            if not opener.count():
+                opener = page.get_by_test_id("citation")
+            opener.first.click()
+            page.get_by_test_id("source-highlight").first.wait_for()
+        page.screenshot(path=folder / f"{name}.png")
+        context.close()
+
+
+def main() -> None:
+    """Take them from the installation given on the command line."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=ARGUMENTS
         )
-        for name, width, height in (("page", 1280, 900), ("page-phone", 360, 780)):
-            context = browser.new_context(
-                locale="fr-FR",
-                viewport={"width": width, "height": height},
-                reduced_motion="reduce",
-            )
-            page = context.new_page()
-            _answered(page, url, wait_ms)
-            if name == "page":
-                # An unsupported draft is folded away, its references with it.
-                opener = page.get_by_test_id("extract").get_by_role("button")
-                if not opener.count():
-                    opener = page.get_by_test_id("citation")
-                if opener.count():
-                    opener.first.click()
-                    page.get_by_test_id("source-highlight").first.wait_for()
-            page.screenshot(path=folder / f"{name}.png")
-            context.close()
+        folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("docs/images")
+        take(browser, sys.argv[1], folder)
         browser.close()
 
 
 if __name__ == "__main__":
-    take(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else Path("docs/images"))
+    main()

@@ -227,8 +227,14 @@ def test_english(page: Page, scripted: support.Running) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
-def test_the_screenshot_script_works(scripted: support.Running, tmp_path: Path) -> None:
+def test_the_screenshot_script_works(
+    browser: Browser,
+    scripted: support.Running,
+    endpoint: support.ScriptedEndpoint,
+    tmp_path: Path,
+) -> None:
     from screenshots import take
 
-    take(scripted.url, tmp_path, wait_ms=5_000)
-    assert {file.name for file in tmp_path.iterdir()} >= {"page.png", "page-phone.png"}
+    endpoint.script = [f"La fiche dit : « {lines(scripted)[0]} » [1]."]
+    take(browser, scripted.url, tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"page.png", "page-phone.png"}
