@@ -110,6 +110,21 @@ def test_an_operators_database_that_is_away_is_one_line(tmp_path: Path) -> None:
     assert "hunter2" not in result.stderr
 
 
+def test_an_operators_database_is_used_as_it_is(database_url: str, tmp_path: Path) -> None:
+    secret = support.chappe(
+        "key", "create", data_dir=tmp_path, CHAPPE_DATABASE_URL=database_url
+    ).stdout.strip()
+    assert secret.startswith("chp_")
+    assert not (tmp_path / "data" / "postgres").exists()
+    running = support.start(["serve"], tmp_path, CHAPPE_DATABASE_URL=database_url)
+    running.wait_line("^ready ")
+    assert running.stop() == 0
+    migrated = support.chappe(
+        "migrate", "base", data_dir=tmp_path, CHAPPE_DATABASE_URL=database_url
+    )
+    assert migrated.returncode == 0, migrated.stderr
+
+
 def test_migrate(tmp_path: Path) -> None:
     for revision in ("head", "base", "head"):
         assert support.chappe("migrate", revision, data_dir=tmp_path).returncode == 0

@@ -1,0 +1,26 @@
+"""Whatever is sent to /api, its own description being the guide, it never breaks."""
+
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+
+import support
+
+
+def test_nothing_breaks(demo: support.Running) -> None:
+    schema = schemathesis.openapi.from_url(f"{demo.url}/api/openapi.json")
+    paths = []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        # Answers are slow with the embedded model; they have their own tests.
+        if operation.path == "/api/ask":
+            continue
+        paths.append(operation.path)
+
+        @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def check(case: schemathesis.Case) -> None:
+            case.call_and_validate(checks=[not_a_server_error])
+
+        check()
+    assert {"/api/search", "/api/status", "/api/documents/{document_id}"} <= set(paths)
