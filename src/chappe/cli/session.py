@@ -3,6 +3,7 @@
 import asyncio
 import locale
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +20,9 @@ from chappe.server.runtime import Runtime
 
 Result = TypeVar("Result")
 
+# PostgreSQL writes its log in files of 16 MiB.
+_LEAST_FREE_BYTES = 20_000_000
+
 
 def language() -> str:
     """The language of the terminal: French unless the locale says English."""
@@ -26,6 +30,11 @@ def language() -> str:
     if not name:
         name = locale.getlocale()[0] or ""
     return choose_language("en" if name.lower().startswith("en") else "fr")
+
+
+def _disk_is_full() -> bool:
+    folder = load_settings().data_dir
+    return folder.exists() and shutil.disk_usage(folder).free < _LEAST_FREE_BYTES
 
 
 @contextmanager
@@ -36,6 +45,9 @@ def one_line_errors() -> Iterator[None]:
     except SettingsError as error:
         line = str(error)
     except ChappeError as error:
+        # A database that can't write its log ends: the disk is then what must be told.
+        if error.code in ("database_unreachable", "database_start") and _disk_is_full():
+            error = ChappeError("disk_full", 503, folder=load_settings().data_dir)
         line = f"{error.title(language())}. {error.detail(language())}"
     except OSError as error:
         if error.errno != 28:  # ENOSPC
