@@ -36,6 +36,8 @@ def take(browser: Browser, url: str, folder: Path) -> None:
                 opener = page.get_by_test_id("citation")
             opener.first.click()
             page.get_by_test_id("source-highlight").first.wait_for()
+            # The question at the top left, the passage at the right.
+            page.evaluate("window.scrollTo(0, 0)")
         page.screenshot(path=folder / f"{name}.png")
         context.close()
 

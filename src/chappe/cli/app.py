@@ -8,6 +8,8 @@ import typer
 
 from chappe import __version__
 from chappe.cli import doctor as doctor_command
+from chappe.cli.answer import print_answer, print_events
+from chappe.cli.progress import LoadProgress
 from chappe.cli.serve import serve_forever, work_forever
 from chappe.cli.session import one_line_errors, settings_for, with_runtime
 from chappe.core.database import DatabaseServer
@@ -146,8 +148,6 @@ def source_list(as_json: Json = False) -> None:
 
 
 def _synchronise(name: str, refresh: bool) -> None:
-    from chappe.cli.progress import LoadProgress
-
     async def work(runtime: Runtime) -> SyncReport:
         with LoadProgress(find_source(name).title) as progress:
             return await load_source(
@@ -223,7 +223,6 @@ def ask(
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
     """Answer a question from the sources, with checked citations."""
-    from chappe.cli.answer import print_answer, print_events
 
     async def work(runtime: Runtime) -> int:
         retrieved = await runtime.assistant.retrieve(SYSTEM, question, collection, model)

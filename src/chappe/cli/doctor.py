@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 import typer
+from sqlalchemy import text
 
 from chappe.cli.session import language, one_line_errors, run, settings_for
 from chappe.core.blobs import archive_folder, check_store, open_store
@@ -164,8 +165,6 @@ async def _engine(gateway: Gateway, advice: dict[str, str]) -> Check:
 
 
 async def _corpus(database: Database, advice: dict[str, str]) -> Check:
-    from sqlalchemy import text
-
     async with database.session() as session:
         row = (
             await session.execute(

