@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -187,3 +189,28 @@ def test_a_second_start_does_nothing_again(tmp_path: Path) -> None:
     assert time.monotonic() - began < 30
     assert not any("indexation" in line for line in second.output)
     assert second.stop() == 0
+
+
+def test_a_database_that_dies_is_told_and_the_server_goes_on(tmp_path: Path) -> None:
+    import psutil
+
+    support.place_corpora(tmp_path)
+    running = support.start(["demo"], tmp_path)
+    running.wait_line("corpus loaded")
+    for child in psutil.Process(running.process.pid).children():
+        if child.name() == "postgres":
+            child.kill()
+            child.wait(10)
+    request = urllib.request.Request(
+        f"{running.url}/api/search",
+        data=b'{"query": "carte"}',
+        headers={"content-type": "application/json"},
+    )
+    for _ in range(3):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=30)
+        assert caught.value.code == 503
+        assert json.load(caught.value)["code"] == "database_unreachable"
+        time.sleep(1)
+    assert urllib.request.urlopen(f"{running.url}/healthz").status == 200
+    assert running.stop() == 0

@@ -21,6 +21,7 @@ from chappe.server.listen import bind, make_server, on_signals, serve_until
 from chappe.server.runtime import Runtime
 
 _KEY_NAME = "demo"
+_AWAY_SECONDS = 10.0
 _QUESTION = "Quelles pièces faut-il pour refaire sa carte d'identité ?"
 
 
@@ -67,7 +68,7 @@ async def _present(runtime: Runtime, demo: bool) -> None:
         await runtime.gateway.wait_ready(180)
         await _wait_first_theme(runtime)
         await _announce(runtime)
-        await _follow_loads(runtime)
+        await _follow_loads_for_ever(runtime)
     else:
         await runtime.gateway.wait_ready(180)
         print(f"ready {_address(runtime.settings)}", flush=True)
@@ -150,6 +151,17 @@ def _pending(views: list[LoadView]) -> list[LoadView]:
     return [view for view in views if view.state in ("queued", "running", "downloading")]
 
 
+async def _follow_loads_for_ever(runtime: Runtime) -> None:
+    # The database may go away and come back: requests say so, and the server goes on.
+    while True:
+        try:
+            await _follow_loads(runtime)
+            await asyncio.Event().wait()
+        except ChappeError as error:
+            typer.echo(f"chappe: {error.title(language())}", err=True)
+            await asyncio.sleep(_AWAY_SECONDS)
+
+
 async def _follow_loads(runtime: Runtime) -> None:
     """Show the rest of the loading, then wait quietly."""
     told: set[str] = set()
@@ -169,7 +181,6 @@ async def _follow_loads(runtime: Runtime) -> None:
             await asyncio.sleep(1)
     failed = [view.title for view in await loads(runtime.database) if view.state == "failed"]
     print(f"corpus incomplete: {', '.join(failed)}" if failed else "corpus loaded", flush=True)
-    await asyncio.Event().wait()
 
 
 def work_forever() -> None:

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 _STALLED_SECONDS = 30.0
 _RECOVER_EVERY_SECONDS = 15.0
+_RESTART_SECONDS = 5.0
 
 
 class Runtime:
@@ -60,16 +61,24 @@ class Runtime:
         """Do background work in this process, and take over what dead workers left."""
         # When we started the embedded server, no other worker can be alive on it.
         await recover(self.queue, stalled_seconds=0 if self._owns_server else _STALLED_SECONDS)
-        self._worker = asyncio.create_task(
-            self.queue.run_worker_async(
-                queues=[QUEUE],
-                concurrency=1,
-                install_signal_handlers=False,
-                shutdown_graceful_timeout=1.0,
-                fetch_job_polling_interval=2.0,
-            )
-        )
+        self._worker = asyncio.create_task(self._work_for_ever())
         self._watch = asyncio.create_task(self._recover_for_ever())
+
+    async def _work_for_ever(self) -> None:
+        while True:
+            try:
+                await self.queue.run_worker_async(
+                    queues=[QUEUE],
+                    concurrency=1,
+                    install_signal_handlers=False,
+                    shutdown_graceful_timeout=1.0,
+                    fetch_job_polling_interval=2.0,
+                )
+                return
+            except Exception as error:
+                # The database went away: its jobs are taken up again when it is back.
+                log.error("worker_ended", extra={"reason": type(error).__name__})
+                await asyncio.sleep(_RESTART_SECONDS)
 
     async def wait_worker(self) -> None:
         """Until the worker ends."""
