@@ -31,6 +31,7 @@ class Runtime:
         self._worker: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._owns_server = False
+        self._stopping = False
 
     def open_database(self, *, migrated: bool = True) -> None:
         """Start or reach the database; call it before the event loop has threads.
@@ -76,6 +77,9 @@ class Runtime:
                 )
                 return
             except Exception as error:
+                # A worker that is cancelled while the database is away ends with its error.
+                if self._stopping:
+                    return
                 # The database went away: its jobs are taken up again when it is back.
                 log.error("worker_ended", extra={"reason": type(error).__name__})
                 await asyncio.sleep(_RESTART_SECONDS)
@@ -97,6 +101,7 @@ class Runtime:
 
     async def stop(self) -> None:
         """Stop what was started, last first."""
+        self._stopping = True
         for task in (self._watch, self._worker):
             if task is not None:
                 task.cancel()
