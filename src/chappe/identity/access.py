@@ -1,22 +1,47 @@
 """The permission gate: what an actor may do, as a check and as an SQL predicate."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from chappe.core.errors import ChappeError
 
-Scope = Literal["search", "ask", "models"]
-SCOPES: tuple[Scope, ...] = ("search", "ask", "models")
+Scope = Literal["search", "ask", "models", "manage", "operate"]
+SCOPES: tuple[Scope, ...] = ("search", "ask", "models", "manage", "operate")
+"""`manage`: administer one's own organisation. `operate`: administer the installation."""
+USER_SCOPES: tuple[Scope, ...] = ("search", "ask", "models")
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a key, the page of a loopback installation, or Chappe itself."""
+    """Who acts: a key, the page of a loopback installation, or Chappe itself.
+
+    Attributes:
+        organisation_id, person_id, groups: for whom a key acts; None and empty for page and system.
+        level: sensitivity (0 open, 1 internal, 2 restricted) of whatever this actor asks.
+        weight: share of its organisation when a model is saturated, relative to the others'.
+        subjects: identifiers under which something may have been granted to it.
+    """
 
     kind: Literal["key", "page", "system"]
     scopes: frozenset[str]
     key_id: uuid.UUID | None = None
+    organisation_id: uuid.UUID | None = None
+    person_id: uuid.UUID | None = None
+    groups: frozenset[uuid.UUID] = frozenset()
+    organisation: str = ""
+    level: int = 0
+    weight: float = 1.0
+    subjects: frozenset[uuid.UUID] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        own = {i for i in (self.key_id, self.organisation_id) if i is not None}
+        object.__setattr__(self, "subjects", frozenset(own | self.groups))
+
+    @property
+    def name(self) -> str:
+        """How logs of acts name it: `key:…`, `page` or `system`."""
+        return f"key:{self.key_id}" if self.key_id else self.kind
 
 
 PAGE = Actor("page", frozenset({"search", "ask"}))
