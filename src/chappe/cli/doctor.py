@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from chappe.cli.session import language, one_line_errors, run, settings_for
 from chappe.core.blobs import archive_folder, check_store, open_store
-from chappe.core.database import Database, DatabaseServer, schema_revision
+from chappe.core.database import Database, schema_revision
+from chappe.core.database_server import DatabaseServer
 from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
 from chappe.gateway import Gateway

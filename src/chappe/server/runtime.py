@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import procrastinate
 
 from chappe.assistant.service import Assistant
-from chappe.core.database import Database, DatabaseServer, migrate
+from chappe.core.database import Database, migrate
+from chappe.core.database_server import DatabaseServer
 from chappe.core.jobs import queue, recover
 from chappe.core.settings import Settings
 from chappe.gateway import Gateway

@@ -21,7 +21,7 @@ class Endpoint:
     """A server that speaks OpenAI's API.
 
     Attributes:
-        id: the row's identifier; `configured:NAME` for one that the settings name or that runs here.
+        id: the row's identifier; `configured:NAME` for one from the settings, or that runs here.
         base_url: address up to and including `/v1`; None until an embedded engine has one.
         clearance: highest sensitivity level (0 to 2) that it may see.
         capacity: requests at once, where the operator sets it; None: learned.

@@ -94,7 +94,7 @@ create table model (
     ttft_objective_ms integer not null default 2000 check (ttft_objective_ms > 0),
     itl_objective_ms integer not null default 100 check (itl_objective_ms > 0),
     tokenizer text,
-    -- Euros by million tokens, and by hour of sound: what others are asked, and what members settle.
+    -- Euros by million tokens and by hour of sound: prices, and what members settle.
     price_in double precision not null default 0 check (price_in >= 0),
     price_out double precision not null default 0 check (price_out >= 0),
     price_audio_hour double precision not null default 0 check (price_audio_hour >= 0),
