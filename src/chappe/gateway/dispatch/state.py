@@ -1,0 +1,210 @@
+"""What the gateway knows of one endpoint: its own requests exactly, the rest approximately."""
+
+from chappe.gateway.dispatch.capacity import Limit
+from chappe.gateway.dispatch.health import Health
+from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job
+from chappe.gateway.dispatch.settings import DispatchSettings
+from chappe.gateway.dispatch.speed import Line
+
+# Priors of a server that nothing is known of: 5,000 tokens read a second, 40 ms to begin; a step of
+# 20 ms, and half a millisecond more for each stream.
+_READ_PRIOR = (0.04, 1 / 5_000)
+_WRITE_PRIOR = (0.02, 0.000_5)
+
+
+class Running:
+    """A request at an endpoint, from :meth:`EndpointState.begin` to :meth:`EndpointState.end`.
+
+    Attributes:
+        state: where.
+        began, first_at: moments of sending, and of the first token (None before it).
+        to_read: tokens of its prompt that the endpoint's cache isn't thought to hold.
+        ahead: tokens that the endpoint had to read before its first token, its own included.
+        due: moment at which the first token was expected.
+        tokens: tokens seen so far, by :meth:`progress`.
+    """
+
+    __slots__ = (
+        "ahead", "batch", "began", "beside", "due", "first_at", "held", "state", "to_read",
+        "tokens", "trial",
+    )  # fmt: skip
+
+    def __init__(self, state: "EndpointState", now: float) -> None:
+        self.state = state
+        self.began = now
+        self.first_at: float | None = None
+        self.to_read = 0
+        self.ahead = 0
+        self.due = now
+        self.tokens = 0
+        self.held = 0
+        self.beside = 0
+        self.batch = False
+        self.trial = False
+
+    def progress(self, tokens: int) -> None:
+        """`tokens` more were seen."""
+        self.tokens += tokens
+
+
+class EndpointState:
+    """One endpoint of a pool.
+
+    Attributes:
+        in_flight: our own requests there.
+        prefill_tokens: tokens that they still have to read.
+        kv_tokens: tokens of KV memory that they will hold at their end.
+        others, others_prefill: requests there that aren't ours, and what they have to read; from
+            the engine's metrics and the other replicas, whichever told last.
+        read: time to first token by tokens to read.
+        write: time between tokens by streams.
+        limit: how many requests it may hold.
+        odometer: tokens sent there in all; cache_from: the odometer when its cache was last empty.
+    """
+
+    __slots__ = (
+        "batch_in_flight", "batch_reading", "bucket", "cache_from", "cache_tokens", "endpoint",
+        "foreign_at", "health", "in_flight", "index", "kv_at_reading", "kv_tokens", "kv_usage",
+        "limit", "metrics_at", "odometer", "others", "others_prefill", "position", "prefill_tokens",
+        "read", "reading", "reading_since", "trials", "warm_from", "write",
+    )  # fmt: skip
+
+    def __init__(self, endpoint: Endpoint, settings: DispatchSettings, index: int) -> None:
+        self.endpoint = endpoint
+        self.index = index
+        self.health = Health(settings)
+        self.limit = Limit(
+            settings.capacity_start,
+            settings.capacity_floor,
+            settings.capacity_ceiling,
+            endpoint.capacity,
+        )
+        self.read = Line(*_READ_PRIOR)
+        self.write = Line(*_WRITE_PRIOR)
+        self.in_flight = 0
+        self.batch_in_flight = 0
+        self.batch_reading = 0
+        self.prefill_tokens = 0
+        self.kv_tokens = 0
+        self.others = 0
+        self.others_prefill = 0
+        self.foreign_at = float("-inf")
+        self.metrics_at: float | None = None
+        self.kv_usage: float | None = None
+        self.kv_at_reading = 0
+        self.cache_tokens = endpoint.cache_tokens
+        self.odometer = 0
+        self.cache_from = 0
+        self.reading: dict[int, Running] = {}
+        self.reading_since = 0.0
+        self.trials = 0
+        self.warm_from = float("-inf")
+        # Places in the pool's index.
+        self.bucket = -1
+        self.position = -1
+
+    @property
+    def id(self) -> str:
+        """The endpoint's id."""
+        return self.endpoint.id
+
+    @property
+    def load(self) -> int:
+        """Requests there, ours and the others'."""
+        return self.in_flight + self.others
+
+    def begin(self, job: Job, to_read: int, now: float) -> Running:
+        """A request is sent: `to_read` of its prompt's tokens aren't in the endpoint's cache."""
+        running = Running(self, now)
+        running.batch = job.priority == "batch"
+        running.trial = self.health.state == "trial"
+        running.to_read = to_read
+        running.ahead = self.prefill_tokens + self.others_prefill + to_read
+        running.due = now + self.read.at(running.ahead)
+        running.held = job.work
+        if not self.reading:
+            self.reading_since = now
+        self.reading[id(running)] = running
+        self.prefill_tokens += to_read
+        self.kv_tokens += running.held
+        self.odometer += to_read + job.output_tokens
+        self.in_flight += 1
+        self.trials += running.trial
+        self.batch_in_flight += running.batch
+        self.batch_reading += running.batch
+        return running
+
+    def first_token(self, running: Running, now: float) -> None:
+        """Its first token came."""
+        if running.first_at is not None or self.reading.pop(id(running), None) is None:
+            return
+        running.first_at = now
+        running.beside = self.load
+        self.reading_since = now
+        self.prefill_tokens -= running.to_read
+        self.batch_reading -= running.batch
+        self.read.learn(running.ahead, now - running.began)
+
+    def end(self, running: Running, now: float, tokens_out: int | None) -> float | None:
+        """It ended, however; gives its mean time between tokens, where it wrote at least two."""
+        itl: float | None = None
+        if self.reading.pop(id(running), None) is not None:
+            self.prefill_tokens -= running.to_read
+            self.batch_reading -= running.batch
+        written = tokens_out if tokens_out is not None else running.tokens
+        if running.first_at is not None and written > 1:
+            itl = (now - running.first_at) / (written - 1)
+            if written >= 8:
+                self.write.learn((running.beside + self.load) / 2, itl)
+        self.kv_tokens -= running.held
+        self.in_flight -= 1
+        self.trials -= running.trial
+        self.batch_in_flight -= running.batch
+        return itl
+
+    def observe_metrics(self, metrics: EngineMetrics, now: float) -> None:
+        """A reading of the engine's own metrics."""
+        self.metrics_at = now
+        self.kv_usage = metrics.kv_usage
+        self.kv_at_reading = self.kv_tokens
+        if metrics.cache_tokens is not None:
+            self.cache_tokens = metrics.cache_tokens
+        others = max(0, metrics.running + metrics.waiting - self.in_flight)
+        if others == 0:
+            self.others_prefill = 0
+        elif self.others:
+            self.others_prefill = self.others_prefill * others // self.others
+        self.others = others
+        self.foreign_at = now
+        self.limit.queued(metrics.running, metrics.waiting, now)
+
+    def observe_remote(self, in_flight: int, prefill_tokens: int, now: float) -> None:
+        """What the other replicas of the gateway say they have there."""
+        self.others = in_flight
+        self.others_prefill = prefill_tokens
+        self.foreign_at = now
+
+    def went_cold(self, now: float) -> None:
+        """It comes back, or is new: its cache is empty, and it is taken on gently."""
+        self.warm_from = now
+        self.cache_from = self.odometer
+        self.others = self.others_prefill = 0
+        self.kv_usage = None
+
+    def oldest_in_cache(self) -> int:
+        """The odometer reading before which what it read is thought thrown out."""
+        if self.cache_tokens is None:
+            return self.cache_from
+        return max(self.cache_from, self.odometer - self.cache_tokens)
+
+    def warmth(self, now: float, seconds: float) -> float:
+        """How far a new or returned endpoint has warmed up, 0 to 1."""
+        return 1.0 if seconds <= 0 else min(1.0, (now - self.warm_from) / seconds)
+
+    def kv_share(self) -> float:
+        """Share of KV memory in use: the last reading, moved by what we sent and ended since."""
+        if self.kv_usage is None:
+            return 0.0
+        if not self.cache_tokens:
+            return self.kv_usage
+        return self.kv_usage + (self.kv_tokens - self.kv_at_reading) / self.cache_tokens
