@@ -6,7 +6,13 @@ from chappe.core.i18n import translate
 
 
 class ChappeError(Exception):
-    """An error with a stable `code`; its sentences are in `core/locales` under `errors.<code>`."""
+    """An error with a stable `code`; its sentences are in `core/locales` under `errors.<code>`.
+
+    Attributes:
+        retry_after: seconds after which trying again makes sense, where that is known.
+    """
+
+    retry_after: float | None = None
 
     def __init__(self, code: str, status: int = 400, **values: Any) -> None:
         super().__init__(code)

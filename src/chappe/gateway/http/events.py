@@ -8,17 +8,23 @@ class EventSplitter:
         limit: longest event, in bytes; a longer one raises ValueError.
     """
 
+    __slots__ = ("_buffer", "_limit")
+
     def __init__(self, limit: int = 8_000_000) -> None:
         self._buffer = b""
         self._limit = limit
 
     def feed(self, data: bytes) -> list[bytes]:
         """Add bytes; give the events that they complete."""
-        buffer = self._buffer + data
+        if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:
+            if data.find(b"\n\n") == len(data) - 2:
+                return [data]
+        else:
+            data = self._buffer + data
         # A carriage return at the very end may be half of a line end: it waits for the next bytes.
-        held = b"\r" if buffer.endswith(b"\r") else b""
-        buffer = buffer.removesuffix(held).replace(b"\r\n", b"\n")
-        *events, self._buffer = buffer.split(b"\n\n")
+        held = b"\r" if data.endswith(b"\r") else b""
+        data = data.removesuffix(held).replace(b"\r\n", b"\n")
+        *events, self._buffer = data.split(b"\n\n")
         self._buffer += held
         if len(self._buffer) > self._limit:
             raise ValueError("event too long")
@@ -31,5 +37,7 @@ class EventSplitter:
 
 def event_data(event: bytes) -> bytes | None:
     """The data of an event, or None for a comment."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2:
+        return event[6:-2]
     lines = [line[5:].removeprefix(b" ") for line in event.split(b"\n") if line[:5] == b"data:"]
     return b"\n".join(lines) if lines else None

@@ -1,0 +1,315 @@
+"""What is read of an answer as it goes by: usage, the first token, the text so far, the end."""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from chappe.gateway.http.events import EventSplitter, event_data
+from chappe.gateway.http.request import Request
+from chappe.gateway.http.upstream import UpstreamCutError
+
+_NONE = msgspec.Raw(b"")
+_EMPTY = frozenset((b"", b"null", b'""', b"[]"))
+DONE = b"data: [DONE]\n\n"
+
+
+class Counts(Protocol):
+    """Where what was read is noted: the request's account."""
+
+    def first_token(self) -> None:
+        """The first token came; only the first call counts."""
+
+    def count_event(self) -> None:
+        """One event with content went by."""
+
+    def usage(self, tokens_in: int | None, tokens_out: int | None, cached: int | None) -> None:
+        """The engine's own count."""
+
+    def sound(self, seconds: float) -> None:
+        """Seconds of sound, as the engine counts them."""
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class Usage(msgspec.Struct):
+    """Usage in any of OpenAI's forms."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+    seconds: float | None = None
+    total_tokens: int | None = None
+
+    def note(self, counts: Counts, most: int) -> None:
+        """Note it, unless it can't be true: negative, or longer than `most` tokens."""
+        tokens_in = self.prompt_tokens if self.prompt_tokens is not None else self.input_tokens
+        tokens_out = (
+            self.completion_tokens if self.completion_tokens is not None else self.output_tokens
+        )
+        if tokens_in is None and tokens_out is None and self.total_tokens is not None:
+            tokens_in, tokens_out = self.total_tokens, 0
+        details = self.prompt_tokens_details or self.input_tokens_details
+        if self.seconds is not None and self.seconds >= 0:
+            counts.sound(self.seconds)
+        if tokens_in is None and tokens_out is None:
+            return
+        if 0 <= (tokens_in or 0) <= most and 0 <= (tokens_out or 0) <= most:
+            counts.usage(tokens_in, tokens_out, details.cached_tokens if details else None)
+
+
+class _Delta(msgspec.Struct):
+    content: msgspec.Raw = _NONE
+    reasoning_content: msgspec.Raw = _NONE
+    reasoning: msgspec.Raw = _NONE
+    tool_calls: msgspec.Raw = _NONE
+    function_call: msgspec.Raw = _NONE
+    refusal: msgspec.Raw = _NONE
+    audio: msgspec.Raw = _NONE
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] = []
+    usage: Usage | None = None
+    error: msgspec.Raw = _NONE
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+_TEXT = msgspec.json.Decoder(str)
+
+
+class StreamReader(Protocol):
+    """Reads a stream of events, and gives what the client should see of it."""
+
+    finished: bool
+
+    def feed(self, data: bytes) -> bytes:
+        """Add bytes as they come; give the bytes for the client.
+
+        Raises:
+            UpstreamCutError: an event is malformed, or tells an error.
+        """
+
+
+class ChatReader:
+    """Streamed chat completions.
+
+    Attributes:
+        finished: `[DONE]` was seen.
+        complete: the answer itself is whole (it told its finish reason), whatever follows.
+        text: what was generated so far; None once it holds what can't be continued from text
+            (tool calls, reasoning).
+        tokens: content events so far.
+    """
+
+    __slots__ = (
+        "_counts", "_first", "_most", "_request", "_splitter", "_used_before", "complete",
+        "finished", "text", "tokens",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, counts: Counts, most: int) -> None:
+        self._request = request
+        self._counts = counts
+        self._most = most
+        self._splitter = EventSplitter()
+        self._first: dict[str, Any] | None = None
+        self._used_before = 0
+        self.finished = False
+        self.complete = False
+        self.text: list[str] | None = [] if request.continuable else None
+        self.tokens = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """See :class:`StreamReader`."""
+        try:
+            events = self._splitter.feed(data)
+        except ValueError as error:
+            raise UpstreamCutError(str(error)) from None
+        if len(events) == 1:
+            return self._event(events[0])
+        shown = []
+        for event in events:
+            try:
+                shown.append(self._event(event))
+            except UpstreamCutError as error:
+                # What came whole before it is the client's all the same.
+                error.shown = b"".join(shown)
+                raise
+        return b"".join(shown)
+
+    def _event(self, event: bytes) -> bytes:
+        payload = event_data(event)
+        if payload is None:
+            return event
+        if payload == b"[DONE]":
+            self.finished = True
+            return event
+        try:
+            chunk = _CHUNK.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise UpstreamCutError("malformed event") from None
+        if bytes(chunk.error) not in _EMPTY:
+            raise UpstreamCutError(f"the engine says: {bytes(chunk.error)[:300].decode()}")
+        for choice in chunk.choices:
+            if choice.delta is not None:
+                self._delta(choice.delta)
+            if choice.finish_reason is not None:
+                self.complete = True
+        if chunk.usage is not None:
+            self._usage(chunk.usage)
+            if not chunk.choices and not self._request.wants_usage:
+                return b""
+        if self._first is not None:
+            return self._renamed(payload)
+        return event
+
+    def _delta(self, delta: _Delta) -> None:
+        content = bytes(delta.content)
+        others = (
+            bytes(delta.reasoning_content), bytes(delta.reasoning), bytes(delta.tool_calls),
+            bytes(delta.function_call), bytes(delta.refusal), bytes(delta.audio),
+        )  # fmt: skip
+        other = not _EMPTY.issuperset(others)
+        if content in _EMPTY and not other:
+            return
+        self._counts.first_token()
+        self._counts.count_event()
+        self.tokens += 1
+        if other or not content.startswith(b'"'):
+            self.text = None
+        elif self.text is not None:
+            self.text.append(_TEXT.decode(content))
+
+    def _usage(self, usage: Usage) -> None:
+        # After a continuation, what was written before is in the prompt: it is moved back.
+        if self._used_before:
+            before = self._used_before
+            usage.prompt_tokens = max(0, (usage.prompt_tokens or 0) - before)
+            usage.completion_tokens = (usage.completion_tokens or 0) + before
+        usage.note(self._counts, self._most)
+
+    def resume(self, first: dict[str, Any]) -> None:
+        """Another endpoint goes on: its chunks take the first one's identity.
+
+        Args:
+            first: `id`, `created` and `model` of the first chunk.
+        """
+        self._splitter = EventSplitter()
+        self._first = first
+        self._used_before = self.tokens
+
+    def _renamed(self, payload: bytes) -> bytes:
+        assert self._first is not None
+        chunk: dict[str, Any] = msgspec.json.decode(payload)
+        for choice in chunk.get("choices", []):
+            if isinstance(choice.get("delta"), dict):
+                choice["delta"].pop("role", None)
+        if self._used_before and isinstance(chunk.get("usage"), dict):
+            usage = chunk["usage"]
+            for name, change in (
+                ("prompt_tokens", -self._used_before),
+                ("completion_tokens", self._used_before),
+            ):
+                if isinstance(usage.get(name), int):
+                    usage[name] = max(0, usage[name] + change)
+        return b"data: " + msgspec.json.encode(chunk | self._first) + b"\n\n"
+
+
+class _TypedUsage(msgspec.Struct):
+    usage: Usage | None = None
+
+
+class _TypedEvent(msgspec.Struct):
+    type: str = ""
+    response: _TypedUsage | None = None
+    usage: Usage | None = None
+
+
+_TYPED = msgspec.json.Decoder(_TypedEvent)
+_LAST_TYPES = frozenset(
+    ("response.completed", "response.incomplete", "response.failed", "transcript.text.done")
+)
+
+
+class TypedReader:
+    """Streams whose events tell their `type`: responses and transcriptions.
+
+    Attributes:
+        finished: the last event was seen.
+    """
+
+    __slots__ = ("_counts", "_most", "_splitter", "finished")
+
+    def __init__(self, counts: Counts, most: int) -> None:
+        self._counts = counts
+        self._most = most
+        self._splitter = EventSplitter()
+        self.finished = False
+
+    def feed(self, data: bytes) -> bytes:
+        """See :class:`StreamReader`."""
+        try:
+            events = self._splitter.feed(data)
+        except ValueError as error:
+            raise UpstreamCutError(str(error)) from None
+        for event in events:
+            self._event(event)
+        return b"".join(events)
+
+    def _event(self, event: bytes) -> None:
+        payload = event_data(event)
+        if payload is None:
+            return
+        if payload == b"[DONE]":
+            self.finished = True
+            return
+        try:
+            chunk = _TYPED.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise UpstreamCutError("malformed event") from None
+        if chunk.type == "error":
+            raise UpstreamCutError(f"the engine says: {payload[:300].decode(errors='replace')}")
+        if chunk.type.endswith(".delta"):
+            self._counts.first_token()
+            self._counts.count_event()
+        usage = chunk.usage or (chunk.response.usage if chunk.response else None)
+        if usage is not None:
+            usage.note(self._counts, self._most)
+        if chunk.type in _LAST_TYPES:
+            self.finished = True
+
+
+class _Whole(msgspec.Struct):
+    usage: Usage | None = None
+    duration: float | None = None
+
+
+_WHOLE = msgspec.json.Decoder(_Whole)
+
+
+def read_whole(body: bytes, content_type: str, counts: Counts, most: int) -> None:
+    """Read the usage of an answer that isn't streamed; text answers (transcripts) have none.
+
+    Raises:
+        UpstreamCutError: it says that it is JSON and isn't.
+    """
+    counts.first_token()
+    if not content_type.startswith("application/json"):
+        return
+    try:
+        answer = _WHOLE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise UpstreamCutError("malformed answer") from None
+    if answer.duration is not None and answer.duration >= 0:
+        counts.sound(answer.duration)
+    if answer.usage is not None:
+        answer.usage.note(counts, most)

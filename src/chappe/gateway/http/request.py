@@ -1,0 +1,182 @@
+"""A request as the client sent it: the few fields that we read, the rest passed on whole."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from chappe.core.errors import ChappeError
+from chappe.gateway.catalogue import Kind, Model
+
+Operation = Literal[
+    "chat.completions", "responses", "embeddings", "rerank", "audio.transcriptions"
+]
+OPERATIONS: dict[str, Operation] = {
+    "/v1/chat/completions": "chat.completions",
+    "/v1/responses": "responses",
+    "/v1/embeddings": "embeddings",
+    "/v1/rerank": "rerank",
+    "/v1/audio/transcriptions": "audio.transcriptions",
+}
+PATHS: dict[Operation, str] = {
+    operation: path.removeprefix("/v1") for path, operation in OPERATIONS.items()
+}
+KINDS: dict[Operation, Kind] = {
+    "chat.completions": "chat",
+    "responses": "chat",
+    "embeddings": "embedding",
+    "rerank": "rerank",
+    "audio.transcriptions": "transcription",
+}
+_NONE = msgspec.Raw(b"")
+_PRIORITY_TIERS = {"priority": "interactive", "flex": "batch"}
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Routing(msgspec.Struct):
+    model: str
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+    n: int | None = None
+    messages: msgspec.Raw = _NONE
+    input: msgspec.Raw = _NONE
+    instructions: msgspec.Raw = _NONE
+    tools: msgspec.Raw = _NONE
+    query: msgspec.Raw = _NONE
+    documents: msgspec.Raw = _NONE
+    logprobs: msgspec.Raw = _NONE
+    service_tier: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Routing)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Request:
+    """A JSON request.
+
+    Attributes:
+        model: the name asked for.
+        stream: as server-sent events.
+        wants_usage: did the client ask for the usage chunk of a stream.
+        prompt: the raw JSON of what the model will read.
+        output_limit: most tokens of one answer that the client allows; None when it doesn't say.
+        answers: how many answers (`n`).
+        priority: class that `service_tier` asks for, if it does.
+
+    Raises:
+        ChappeError: `invalid_request` (400), not JSON or no `model`.
+    """
+
+    __slots__ = (
+        "answers", "body", "continuable", "model", "operation", "output_limit", "priority",
+        "prompt", "stream", "wants_usage",
+    )  # fmt: skip
+
+    def __init__(self, operation: Operation, body: bytes) -> None:
+        try:
+            fields = _DECODER.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ChappeError("invalid_request", 400, reason=str(error)) from None
+        self.operation = operation
+        self.body = body
+        self.model = fields.model
+        self.stream = bool(fields.stream)
+        options = fields.stream_options
+        self.wants_usage = bool(options and options.include_usage)
+        self.answers = max(1, fields.n or 1)
+        self.output_limit = (
+            fields.max_completion_tokens or fields.max_tokens or fields.max_output_tokens
+        )
+        self.priority = _PRIORITY_TIERS.get(fields.service_tier or "")
+        # Chunks with log-probabilities or several answers can't be sewn together.
+        self.continuable = (
+            operation == "chat.completions"
+            and self.answers == 1
+            and bytes(fields.logprobs) in (b"", b"null", b"false")
+        )
+        if operation == "chat.completions":
+            self.prompt = bytes(fields.messages) + bytes(fields.tools)
+        elif operation == "responses":
+            self.prompt = (
+                bytes(fields.instructions) + bytes(fields.input) + bytes(fields.tools)
+            )
+        elif operation == "rerank":
+            self.prompt = bytes(fields.query) + bytes(fields.documents)
+        else:
+            self.prompt = bytes(fields.input)
+
+    @property
+    def content_type(self) -> bytes:
+        """What the body is."""
+        return b"application/json"
+
+    def upstream_body(self, model: Model, upstream_name: str, bound: int | None = None) -> bytes:
+        """The body for an endpoint.
+
+        It is the client's own, byte for byte, unless the endpoint knows the model by another name,
+        the model has default sampling, a stream's usage has to be asked for, or a quota needs a
+        bound on the answer.
+
+        Args:
+            model: the catalogue's model.
+            upstream_name: the endpoint's name for it.
+            bound: longest answer, put where the client gives none.
+        """
+        ask_usage = (
+            self.stream and not self.wants_usage and self.operation == "chat.completions"
+        )
+        bounded = bound is not None and self.output_limit is None
+        if self.model == upstream_name and not (ask_usage or bounded or model.default_sampling):
+            return self.body
+        fields: dict[str, Any] = dict(_FIELDS.decode(self.body))
+        fields["model"] = upstream_name
+        for name, value in model.default_sampling.items():
+            fields.setdefault(name, value)
+        if bounded:
+            name = "max_output_tokens" if self.operation == "responses" else "max_tokens"
+            fields.setdefault(name, bound)
+        if ask_usage:
+            options: dict[str, Any] = {}
+            if raw := fields.get("stream_options"):
+                options = msgspec.json.decode(raw) or {}
+            fields["stream_options"] = options | {"include_usage": True}
+        return msgspec.json.encode(fields)
+
+    def continuation_body(
+        self, model: Model, upstream_name: str, engine: str, text: str, tokens: int
+    ) -> bytes:
+        """The body that makes another endpoint go on after `text`.
+
+        The text is given as the beginning of the assistant's own message: llama.cpp goes on from it
+        by itself; vLLM and SGLang are told to.
+
+        Args:
+            model: the catalogue's model.
+            upstream_name: the endpoint's name for it.
+            engine: the endpoint's engine.
+            text: what was generated, and sent to the client.
+            tokens: how many tokens that was, at least.
+        """
+        fields = msgspec.json.decode(
+            self.upstream_body(model, upstream_name), type=dict[str, Any]
+        )
+        fields["messages"] = [
+            *fields.get("messages", []),
+            {"role": "assistant", "content": text},
+        ]
+        if engine in ("vllm", "sglang"):
+            fields |= {"continue_final_message": True, "add_generation_prompt": False}
+        for name in ("max_tokens", "max_completion_tokens"):
+            if isinstance(fields.get(name), int):
+                fields[name] = max(1, fields[name] - tokens)
+        return msgspec.json.encode(fields)
+
+
+CONTINUING_ENGINES = frozenset({"vllm", "sglang", "llamacpp"})
+"""Engines whose API lets an answer be continued from text already written."""
