@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS ?= travail
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all lint bench-retrieval bench web lock clean
+.PHONY: demo test test-all lint bench-retrieval bench-gateway bench web lock clean
 
 demo: $(VENV)/installed web/dist/index.html
 	@exec $(BIN)/chappe demo
@@ -21,6 +21,9 @@ lint: $(VENV)/installed-test
 
 bench-retrieval: $(VENV)/installed
 	@$(BIN)/python benchmarks/retrieval.py --questions "$(QUESTIONS)" --corpus "$(CORPUS)"
+
+bench-gateway: $(VENV)/installed
+	@$(BIN)/python benchmarks/gateway/run.py
 
 bench: $(VENV)/installed web/dist/index.html
 	@$(BIN)/python benchmarks/spine.py
