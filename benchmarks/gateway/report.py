@@ -25,6 +25,7 @@ _ROWS = (
     ("memory of a stream, kB", "kb_per_stream", 0, False),
     ("slow reader: memory grows by, MiB", "slow_reader_growth_mb", 1, False),
     ("slow reader: held on the way, MiB", "slow_reader_held_mb", 1, False),
+    ("  still generating 1 s after it has left", "left_open", 0, False),
     ("memory at rest, MiB", "rss_mb", 1, False),
     ("memory after 200,000 requests: grown by, MiB", "growth_mb_200k", 1, False),
     ("memory after fewer requests: grown by, MiB", "growth_mb", 1, False),

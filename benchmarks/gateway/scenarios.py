@@ -190,9 +190,10 @@ def slow_reader(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> N
     """One client reads 1 kB a second of a stream that comes as fast as it is taken.
 
     `slow_reader_held_mb` is what the upstream got rid of and the client hasn't read: the gateway's
-    buffers and the kernel's.
+    buffers and the kernel's. `left_open` is 1 when the upstream still generates a second after
+    the client has left.
     """
-    sent = tools.upstream_stats()["bytes_sent"]
+    before = tools.upstream_stats()
     run = run_load(
         tools,
         peer,
@@ -203,8 +204,10 @@ def slow_reader(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> N
         seconds=seconds,
         grace=0,
     )
-    held = tools.upstream_stats()["bytes_sent"] - sent - run.load["bytes"]
-    figures.add(peer, slow_reader_held_mb=held / 2**20)
+    held = tools.upstream_stats()["bytes_sent"] - before["bytes_sent"] - run.load["bytes"]
+    time.sleep(1)
+    left = tools.upstream_stats()["streams_open"] - before["streams_open"]
+    figures.add(peer, slow_reader_held_mb=held / 2**20, left_open=left)
     if peer.running:
         figures.add(peer, slow_reader_growth_mb=run.growth_kib / 1024)
     settle(peer)
