@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
-from chappe.identity import authenticate, create_key, list_keys, require, revoke_keys
+from chappe.identity import require
+from chappe.identity.keys import authenticate, create_key, list_keys, revoke_keys
 
 
 async def test_a_key_opens_what_it_is_for(database: Database) -> None:

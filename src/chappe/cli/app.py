@@ -14,7 +14,7 @@ from chappe.cli.serve import serve_forever, work_forever
 from chappe.cli.session import one_line_errors, settings_for, with_runtime
 from chappe.core.database import migrate as migrate_schema
 from chappe.core.database_server import DatabaseServer
-from chappe.identity import create_key, list_keys, revoke_keys
+from chappe.identity.keys import create_key, list_keys, revoke_keys
 from chappe.identity.access import SCOPES, SYSTEM
 from chappe.knowledge.catalogue import SOURCES, find_source, load_source
 from chappe.knowledge.jobs import loads

@@ -12,7 +12,8 @@ from chappe.cli.progress import LoadProgress
 from chappe.cli.session import language, one_line_errors, run, settings_for
 from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
-from chappe.identity import create_key, revoke_keys
+from chappe.identity.access import SCOPES
+from chappe.identity.keys import create_key, revoke_keys
 from chappe.knowledge.catalogue import DEMO
 from chappe.knowledge.jobs import loads, request_sync
 from chappe.knowledge.schemas import LoadView
@@ -121,7 +122,7 @@ async def _has_documents(runtime: Runtime) -> bool:
 async def _announce(runtime: Runtime) -> None:
     async with runtime.database.session() as session:
         await revoke_keys(session, _KEY_NAME)
-        key = await create_key(session, _KEY_NAME)
+        key = await create_key(session, _KEY_NAME, SCOPES)
     address = _address(runtime.settings)
     chat = runtime.gateway.catalogue.default("chat")
     body = json.dumps(

@@ -1,20 +1,9 @@
-"""Who may do what: keys, actors, and the one permission gate."""
+"""Who may do what: actors, keys and the one permission gate.
 
-from chappe.identity.access import Actor, require
-from chappe.identity.service import (
-    KeyView,
-    authenticate,
-    create_key,
-    list_keys,
-    revoke_keys,
-)
+Light: what needs the object-relational mapper is imported from its own module (`identity.keys`…).
+"""
 
-__all__ = [
-    "Actor",
-    "KeyView",
-    "authenticate",
-    "create_key",
-    "list_keys",
-    "require",
-    "revoke_keys",
-]
+from chappe.identity.access import SYSTEM, USER_SCOPES, Actor, require
+from chappe.identity.cache import KeyCache
+
+__all__ = ["SYSTEM", "USER_SCOPES", "Actor", "KeyCache", "require"]

@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 
 from chappe.core.i18n import choose_language
 from chappe.identity.access import PAGE, Actor
-from chappe.identity.service import authenticate
+from chappe.identity.keys import authenticate
 
 
 async def actor_of(request: Request) -> Actor:
