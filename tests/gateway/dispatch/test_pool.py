@@ -94,7 +94,7 @@ def test_every_slot_and_token_is_given_back(count: int, actions: list[tuple[str,
         assert not state.reading
         assert state.in_flight == state.prefill_tokens == state.kv_tokens == 0
         assert state.batch_in_flight == state.batch_reading == state.trials == 0
-    assert pool.batch_reading == 0
+    assert pool.in_flight == pool.batch_in_flight == pool.batch_reading == 0
 
 
 def test_a_level_is_never_sent_below_its_clearance_even_when_all_else_is_full() -> None:
@@ -227,13 +227,28 @@ def test_a_new_catalogue_keeps_what_was_learned() -> None:
     pool = pool_of(3)
     kept = send(pool, Job("a", "normal", 1_000, 100))
     pool.first_token(kept, 0.5)
-    slope = kept.state.read.slope
+    learned = kept.state.read.slope
     others = [f"e{i}" for i in range(3) if f"e{i}" != kept.state.id]
     removed = pool.begin(pool[others[0]], Job("a"), 1.0)
     pool.update([Endpoint(kept.state.id, 7), Endpoint("new"), Endpoint(others[1])], 2.0)
-    assert pool[kept.state.id].read.slope == slope
+    assert pool[kept.state.id].read.slope == learned
     assert pool[kept.state.id].limit.value == 7
     assert pool[kept.state.id].in_flight == 1
     assert {state.id for state in pool} == {kept.state.id, "new", others[1]}
     pool.end(removed, "completed", 3.0, 1, 10)
     assert all(send(pool, Job("a"), 3.0).state.id != others[0] for _ in range(20))
+
+
+def test_batch_work_fills_the_servers_when_nobody_waits_and_little_of_them_otherwise() -> None:
+    def fill(pool: Pool) -> int:
+        taken = 0
+        while pool.choose(Job("b", "batch", 500, 300), float(taken)) is not None:
+            running = send(pool, Job("b", "batch", 500, 300), float(taken))
+            pool.first_token(running, taken + 0.1)
+            taken += 1
+        return taken
+
+    alone, beside = pool_of(2), pool_of(2)
+    send(beside, Job("a", "interactive", 500, 300), 0.0)
+    assert fill(alone) > 2 * 0.5 * COLD.capacity_start
+    assert fill(beside) < fill(alone) + 2 * 0.3 * COLD.capacity_start

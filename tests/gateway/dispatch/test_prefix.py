@@ -38,8 +38,11 @@ def test_depth_is_the_longest_prefix_read_since(
         index.record(hashes[:blocks], endpoint, moment)
         for value in hashes[:blocks]:
             seen[endpoint, value] = moment
-        depth, holders = index.holders(hashes)
-        assert depth >= blocks and (depth > blocks or endpoint in holders)
+        deepest = max(b for (_, b) in seen if b in hashes)
+        readers = {e for (e, b) in seen if b == deepest}
+        assert set(index.holders(hashes, 9)) == readers
+        assert set(index.holders(hashes, 2)) <= readers
+        assert endpoint in readers or deepest > hashes[blocks - 1]
     assert len(index) == len(seen)
 
 

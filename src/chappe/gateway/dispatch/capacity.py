@@ -7,6 +7,7 @@ objective, or a queue inside the engine. The limit grows only while it is what h
 
 _DECREASE = 0.9
 _NEAR = 0.8
+_SMOOTHING = 0.1
 
 
 class Limit:
@@ -17,7 +18,7 @@ class Limit:
         fixed: the operator's number wins; nothing is learned.
     """
 
-    __slots__ = ("_ceiling", "_cut_at", "_floor", "_slow_start", "fixed", "value")
+    __slots__ = ("_ceiling", "_cut_at", "_floor", "_ratio", "_slow_start", "fixed", "value")
 
     def __init__(self, start: float, floor: int, ceiling: int, fixed: int | None = None) -> None:
         self.fixed = fixed is not None
@@ -25,6 +26,7 @@ class Limit:
         self._floor = floor
         self._ceiling = ceiling
         self._slow_start = True
+        self._ratio = 0.5
         self._cut_at = float("-inf")
 
     def served(self, in_flight: int, itl_ratio: float, now: float, seconds: float) -> None:
@@ -38,7 +40,8 @@ class Limit:
         """
         if self.fixed:
             return
-        if itl_ratio > 1.0:
+        self._ratio += _SMOOTHING * (itl_ratio - self._ratio)
+        if self._ratio > 1.0:
             if in_flight > _NEAR * self.value and now - seconds > self._cut_at:
                 self._decrease(self.value * _DECREASE, now)
         elif in_flight > _NEAR * self.value:

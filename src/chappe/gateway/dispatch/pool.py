@@ -11,6 +11,7 @@ from chappe.gateway.dispatch.choice import (
     is_open,
     is_open_for_batch,
     is_silent,
+    refresh,
     standing_cost,
 )
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job, Outcome
@@ -19,7 +20,7 @@ from chappe.gateway.dispatch.settings import DispatchSettings
 from chappe.gateway.dispatch.state import EndpointState, Running
 
 # A pool no larger than this is looked at whole; of a larger one, so many of each kind.
-_SMALL = 8
+_SMALL = 12
 _LOWEST = 4
 _RANDOM = 2
 _HOLDERS = 4
@@ -31,6 +32,10 @@ class Pool:
 
     Every method takes the moment, in seconds of a monotonic clock; nothing waits and nothing is
     read from outside. Whoever calls :meth:`begin` calls :meth:`end` once, whatever happens.
+
+    Attributes:
+        in_flight, batch_in_flight: requests under way, and those of them that are batch work.
+        batch_reading: batch requests whose first token hasn't come.
 
     Args:
         endpoints: as in the catalogue.
@@ -54,6 +59,8 @@ class Pool:
         self._buckets = Buckets()
         self._prefixes = PrefixIndex(self.settings.affinity_pairs)
         self._typical = 500.0
+        self.in_flight = 0
+        self.batch_in_flight = 0
         self.batch_reading = 0
         self._wakes: list[tuple[float, int]] = []
         self._next_index = 0
@@ -126,6 +133,7 @@ class Pool:
             1.0, self.settings.batch_prefill_share * len(self._list)
         ):
             return None
+        people = self.in_flight > self.batch_in_flight
         settings = self.settings
         tokens, by_block = job.prompt_tokens, self._block_tokens(job)
         depth = self._prefixes.depth
@@ -134,7 +142,7 @@ class Pool:
         for state in self._candidates(job):
             if state.bucket < 0 or (exclude and state.id in exclude):
                 continue
-            if batch and not is_open_for_batch(state, settings):
+            if batch and not is_open_for_batch(state, settings, people):
                 continue
             to_read = float(tokens)
             if by_block:
@@ -168,13 +176,12 @@ class Pool:
 
     def _holders(self, job: Job) -> list[EndpointState]:
         """Some endpoints that read the longest known part of the prompt."""
-        _, holders = self._prefixes.holders(job.prefix)
-        if not holders:
-            return []
-        # The last to have read it are the last of the dictionary.
-        latest = reversed(holders)
-        chosen = [index for index, _ in zip(latest, range(_HOLDERS), strict=False)]
-        found = [state for index in chosen if (state := self._by_index.get(index)) is not None]
+        by_index = self._by_index
+        found = [
+            by_index[index]
+            for index in self._prefixes.holders(job.prefix, _HOLDERS)
+            if index in by_index
+        ]
         if job.clearance > self._clear_of or job.allowed is not None:
             found = [state for state in found if self._may_serve(state, job)]
         return found
@@ -200,13 +207,14 @@ class Pool:
     ) -> EndpointState | None:
         """The lowest of all the open endpoints, where no candidate was one."""
         settings = self.settings
+        people = self.in_flight > self.batch_in_flight
         found = [
             state
             for state in self._eligible_for(job)
             if state.bucket >= 0
             and state.id not in exclude
             and not is_silent(state, now, settings)
-            and (not batch or is_open_for_batch(state, settings))
+            and (not batch or is_open_for_batch(state, settings, people))
         ]
         return min(found, key=lambda state: state.bucket, default=None)
 
@@ -238,6 +246,8 @@ class Pool:
     def begin(self, endpoint: EndpointState, job: Job, now: float) -> Running:
         """The job is sent to `endpoint`."""
         to_read = self._to_read(endpoint, job)
+        self.in_flight += 1
+        self.batch_in_flight += job.priority == "batch"
         self._typical += 0.02 * (to_read - self._typical)
         reading = endpoint.batch_reading
         running = endpoint.begin(job, to_read, now)
@@ -271,6 +281,8 @@ class Pool:
         """It ended. Tokens are the engine's counts, None where it gave none."""
         state = running.state
         beside, reading = state.load, state.batch_reading
+        self.in_flight -= 1
+        self.batch_in_flight -= running.batch
         itl = state.end(running, now, tokens_out)
         self.batch_reading += state.batch_reading - reading
         if outcome == "completed":
@@ -337,9 +349,8 @@ class Pool:
                 self._reindex(state, now)
 
     def _reindex(self, state: EndpointState, now: float) -> None:
+        refresh(state, self.settings)
         if is_open(state, self.settings, now):
-            self._buckets.place(
-                state, bucket_of(standing_cost(state, self.settings, self._typical))
-            )
+            self._buckets.place(state, bucket_of(standing_cost(state, self._typical)))
         else:
             self._buckets.place(state, -1)

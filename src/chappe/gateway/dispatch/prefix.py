@@ -5,11 +5,14 @@ prompts share a hash only where they share everything up to there. It is a guess
 caches: it costs nothing when wrong but time.
 """
 
-from collections.abc import Iterator
+import itertools
 from zlib import crc32
 
 BLOCK_BYTES = 512
 MAX_BYTES = 16_384
+
+_ENDPOINT_BITS = 20
+_ENDPOINT = (1 << _ENDPOINT_BITS) - 1
 
 
 def chain(prompt: bytes, seed: int = 0) -> tuple[int, ...]:
@@ -26,14 +29,15 @@ def chain(prompt: bytes, seed: int = 0) -> tuple[int, ...]:
 class PrefixIndex:
     """Blocks, least lately used first, and for each the endpoints that read it.
 
-    With each pair goes the endpoint's odometer (tokens read in all) when it last read the block: an
-    engine that has read more than its memory holds since then has thrown the block out.
+    With each endpoint goes its odometer (tokens read in all) when it last read the block: an engine
+    that has read more than its memory holds since then has thrown the block out. Most blocks have
+    one reader, kept as one number (odometer and endpoint); those of several keep a dictionary.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._pairs = 0
-        self._blocks: dict[int, dict[int, int]] = {}
+        self._blocks: dict[int, int | dict[int, int]] = {}
 
     def __len__(self) -> int:
         return self._pairs
@@ -41,50 +45,60 @@ class PrefixIndex:
     def record(self, hashes: tuple[int, ...], endpoint: int, odometer: int) -> None:
         """`endpoint` reads a prompt that begins with these blocks."""
         blocks = self._blocks
+        packed = odometer << _ENDPOINT_BITS | endpoint
         for value in hashes:
-            holders = blocks.pop(value, None)
-            if holders is None:
-                holders = {}
-            elif endpoint in holders:
-                del holders[endpoint]
-                self._pairs -= 1
-            holders[endpoint] = odometer
-            blocks[value] = holders
-        self._pairs += len(hashes)
+            held = blocks.pop(value, None)
+            if held is None:
+                self._pairs += 1
+                blocks[value] = packed
+            elif isinstance(held, dict):
+                # Put last: the end of the dictionary is the latest reader.
+                if held.pop(endpoint, None) is None:
+                    self._pairs += 1
+                held[endpoint] = odometer
+                blocks[value] = held
+            elif held & _ENDPOINT == endpoint:
+                blocks[value] = packed
+            else:
+                self._pairs += 1
+                blocks[value] = {held & _ENDPOINT: held >> _ENDPOINT_BITS, endpoint: odometer}
         while self._pairs > self._limit:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         # A batch at a time: each look at a dict's front passes over what was deleted there.
-        count = max(1, len(self._blocks) // 16)
-        front: Iterator[int] = iter(self._blocks)
-        for value in [next(front) for _ in range(count)]:
-            self._pairs -= len(self._blocks.pop(value))
+        front = iter(self._blocks)
+        for value in [next(front) for _ in range(max(1, len(self._blocks) // 16))]:
+            held = self._blocks.pop(value)
+            self._pairs -= len(held) if isinstance(held, dict) else 1
 
-    def holders(self, hashes: tuple[int, ...]) -> tuple[int, dict[int, int]]:
-        """The deepest known block: its depth (1 for the first), and its endpoints' odometers.
-
-        The depth is 0 when nothing is known.
-        """
-        blocks = self._blocks
-        for depth in range(len(hashes), 0, -1):
-            found = blocks.get(hashes[depth - 1])
-            if found:
-                return depth, found
-        return 0, {}
+    def holders(self, hashes: tuple[int, ...], count: int) -> list[int]:
+        """The latest `count` readers of the longest known part of a prompt."""
+        for value in reversed(hashes):
+            held = self._blocks.get(value)
+            if held is not None:
+                if isinstance(held, dict):
+                    return list(itertools.islice(reversed(held), count))
+                return [held & _ENDPOINT]
+        return []
 
     def depth(self, hashes: tuple[int, ...], endpoint: int, oldest: int) -> int:
         """Blocks of the chain that `endpoint` read when its odometer was at least `oldest`."""
-        blocks = self._blocks
-        found = blocks.get(hashes[0])
-        if found is None or found.get(endpoint, -1) < oldest:
+        if not hashes or not self._has(hashes[0], endpoint, oldest):
             return 0
         low, high = 1, len(hashes)
         while low < high:
             middle = (low + high + 1) // 2
-            found = blocks.get(hashes[middle - 1])
-            if found is not None and found.get(endpoint, -1) >= oldest:
+            if self._has(hashes[middle - 1], endpoint, oldest):
                 low = middle
             else:
                 high = middle - 1
         return low
+
+    def _has(self, value: int, endpoint: int, oldest: int) -> bool:
+        held = self._blocks.get(value)
+        if held is None:
+            return False
+        if isinstance(held, dict):
+            return held.get(endpoint, -1) >= oldest
+        return held & _ENDPOINT == endpoint and held >> _ENDPOINT_BITS >= oldest

@@ -13,7 +13,8 @@ class DispatchSettings:
         backlog_seconds: an endpoint whose prefill backlog is longer takes nothing more: the job
             waits in the gateway, where it can still go to whichever endpoint is free first.
         capacity_floor, capacity_ceiling, capacity_start: bounds and first value of a learned limit.
-        batch_share: share of an endpoint's limit up to which batch work may be added to it.
+        batch_slowdown: how much batch work may slow the reading of people's prompts (a share).
+        batch_share: where nobody waits, the share of an endpoint's limit open to batch work.
         batch_prefill_share: share of the endpoints that may be reading batch prompts at once.
         crowding: weight, in steps of decoding, of what is already running on an endpoint.
         preference_seconds: what one rank of the operator's order is worth.
@@ -33,9 +34,10 @@ class DispatchSettings:
     capacity_floor: int = 4
     capacity_ceiling: int = 512
     capacity_start: int = 48
-    batch_share: float = 0.5
+    batch_slowdown: float = 0.1
+    batch_share: float = 0.8
     batch_prefill_share: float = 0.25
-    crowding: float = 2.0
+    crowding: float = 6.0
     preference_seconds: float = 0.1
     stale_after: float = 15.0
     stale_seconds: float = 0.1
@@ -44,5 +46,5 @@ class DispatchSettings:
     failures_to_eject: int = 3
     ejection_seconds: float = 5.0
     ejection_limit: float = 300.0
-    affinity_pairs: int = 400_000
+    affinity_pairs: int = 200_000
     token_bytes: float = 4.0

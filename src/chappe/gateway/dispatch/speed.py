@@ -1,65 +1,97 @@
 """Learned speeds: how long an endpoint takes to read a prompt and to write a token.
 
-Both are lines: time to first token = base + seconds per token x tokens to read; time between two
-tokens = step + seconds per stream x streams. Each observation moves the two coefficients by
-multiplication, in proportion to their share of the predicted time (exponentiated gradient on the
-logarithm of the ratio, Kivinen and Warmuth 1997). The ratio is clipped, so that one odd measure
-can't spoil the estimate, and the pace never falls to zero, so that the past is forgotten.
+Both are sums of positive terms:
+
+    time to first token      = base + tokens to read x (slope + by_stream x streams)
+    time between two tokens  = step + by_stream x streams
+
+because an engine that batches reads a chunk of a prompt and writes a token of every stream in each
+step. Each observation moves the coefficients by multiplication, in proportion to their share of
+the predicted time (exponentiated gradient on the logarithm of the ratio, Kivinen and Warmuth 1997).
+The ratio is clipped, so that one odd measure can't spoil the estimate, and the pace never falls to
+zero, so that the past is forgotten.
 """
 
 import math
+from collections.abc import Sequence
 
 _CLIP = 0.7
-_PACE = 0.08
+_PACE = 0.03
 # The first observations correct the priors, which may be far off.
 _FIRST = 4
 _FIRST_CLIP = 4.0
 
 
-class Line:
-    """y = intercept + slope x, both positive, learned from positive observations.
+def step(
+    coefficients: Sequence[float],
+    features: Sequence[float],
+    observed: float,
+    pace: float,
+    clip: float = _CLIP,
+) -> list[float]:
+    """The coefficients after one observation of their sum with these features (both positive).
 
-    Attributes:
-        intercept, slope: seconds, and seconds per unit of x.
-        seen: number of observations.
-        error: forgetting mean of |log(observed / predicted)|.
+    With a pace of 1 the new sum is the observation, to the first order, unless it was clipped.
     """
+    terms = [c * x for c, x in zip(coefficients, features)]  # noqa: B905 (a hot path)
+    predicted = sum(terms)
+    ratio = max(-clip, min(clip, math.log(max(observed, 1e-6) / predicted)))
+    pull = pace * ratio * predicted / sum([term * term for term in terms])
+    return [c * math.exp(pull * term) for c, term in zip(coefficients, terms)]  # noqa: B905
 
-    __slots__ = ("error", "intercept", "seen", "slope")
 
-    def __init__(self, intercept: float, slope: float) -> None:
-        self.intercept = intercept
+def _rhythm(seen: int) -> tuple[float, float]:
+    """Pace and clip of observation number `seen`, from 1."""
+    return max(_PACE, 1 / (1 + seen)), _FIRST_CLIP if seen <= _FIRST else _CLIP
+
+
+class Reading:
+    """Time to first token. Coefficients in seconds: once, by token (slope), by token and stream."""
+
+    __slots__ = ("base", "by_stream", "seen", "slope")
+
+    def __init__(self, base: float, slope: float, by_stream: float) -> None:
+        self.base = base
         self.slope = slope
+        self.by_stream = by_stream
         self.seen = 0
-        self.error = 0.0
 
-    def at(self, x: float) -> float:
-        """The predicted value."""
-        return self.intercept + self.slope * x
+    def token(self, streams: int) -> float:
+        """Seconds to read one token beside `streams` that write."""
+        return self.slope + self.by_stream * streams
 
-    def learn(self, x: float, observed: float) -> None:
+    def at(self, tokens: float, streams: int) -> float:
+        """Seconds to the first token, with `tokens` to read before it."""
+        return self.base + tokens * (self.slope + self.by_stream * streams)
+
+    def learn(self, tokens: float, streams: int, observed: float) -> None:
         """Move towards an observation."""
         self.seen += 1
-        pace = max(_PACE, 1.0 / (1 + self.seen))
-        clip = _FIRST_CLIP if self.seen <= _FIRST else _CLIP
-        self.intercept, self.slope, error = step(
-            self.intercept, self.slope, x, observed, pace, clip
+        self.base, self.slope, self.by_stream = step(
+            (self.base, self.slope, self.by_stream),
+            (1.0, tokens, tokens * streams),
+            observed,
+            *_rhythm(self.seen),
         )
-        self.error += 0.1 * (error - self.error)
 
 
-def step(
-    intercept: float, slope: float, x: float, observed: float, pace: float, clip: float = _CLIP
-) -> tuple[float, float, float]:
-    """The coefficients after one observation, and the size of the (clipped) error it showed."""
-    predicted = intercept + slope * x
-    ratio = math.log(max(observed, 1e-6) / predicted)
-    ratio = max(-clip, min(clip, ratio))
-    share = intercept / predicted
-    # Divided by the sum of squared shares, a pace of 1 would explain the observation whole.
-    pace /= share * share + (1 - share) * (1 - share)
-    return (
-        intercept * math.exp(pace * ratio * share),
-        slope * math.exp(pace * ratio * (1 - share)),
-        abs(ratio),
-    )
+class Writing:
+    """Time between two tokens. Coefficients in seconds: by step, by step and stream."""
+
+    __slots__ = ("by_stream", "seen", "step")
+
+    def __init__(self, step: float, by_stream: float) -> None:
+        self.step = step
+        self.by_stream = by_stream
+        self.seen = 0
+
+    def at(self, streams: float) -> float:
+        """Seconds from a token to the next, with `streams` in the batch."""
+        return self.step + self.by_stream * streams
+
+    def learn(self, streams: float, observed: float) -> None:
+        """Move towards an observation."""
+        self.seen += 1
+        self.step, self.by_stream = step(
+            (self.step, self.by_stream), (1.0, streams), observed, *_rhythm(self.seen)
+        )

@@ -4,12 +4,17 @@ from chappe.gateway.dispatch.capacity import Limit
 from chappe.gateway.dispatch.health import Health
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job
 from chappe.gateway.dispatch.settings import DispatchSettings
-from chappe.gateway.dispatch.speed import Line
+from chappe.gateway.dispatch.speed import Reading, Writing
 
 # Priors of a server that nothing is known of: 5,000 tokens read a second, 40 ms to begin; a step of
-# 20 ms, and half a millisecond more for each stream.
-_READ_PRIOR = (0.04, 1 / 5_000)
+# 20 ms, and half a millisecond more for each stream; reading half as fast beside a hundred streams.
+_READ_PRIOR = (0.04, 1 / 5_000, 1 / 500_000)
 _WRITE_PRIOR = (0.02, 0.000_5)
+
+_KV_FULL = 0.95
+# Speeds change slowly: an endpoint that answers thousands of requests a second teaches as much by a
+# hundred of them.
+_LEARN_EVERY = 0.01
 
 
 class Running:
@@ -20,13 +25,14 @@ class Running:
         began, first_at: moments of sending, and of the first token (None before it).
         to_read: tokens of its prompt that the endpoint's cache isn't thought to hold.
         ahead: tokens that the endpoint had to read before its first token, its own included.
+        streams: requests that were writing there when it was sent.
         due: moment at which the first token was expected.
         tokens: tokens seen so far, by :meth:`progress`.
     """
 
     __slots__ = (
-        "ahead", "batch", "began", "beside", "due", "first_at", "held", "state", "to_read",
-        "tokens", "trial",
+        "ahead", "batch", "began", "beside", "due", "first_at", "held", "state", "streams",
+        "to_read", "tokens", "trial",
     )  # fmt: skip
 
     def __init__(self, state: "EndpointState", now: float) -> None:
@@ -35,6 +41,7 @@ class Running:
         self.first_at: float | None = None
         self.to_read = 0
         self.ahead = 0
+        self.streams = 0
         self.due = now
         self.tokens = 0
         self.held = 0
@@ -56,17 +63,19 @@ class EndpointState:
         kv_tokens: tokens of KV memory that they will hold at their end.
         others, others_prefill: requests there that aren't ours, and what they have to read; from
             the engine's metrics and the other replicas, whichever told last.
-        read: time to first token by tokens to read.
-        write: time between tokens by streams.
+        read, write: learned speeds.
         limit: how many requests it may hold.
+        reading: our requests whose first token hasn't come, oldest first.
+        oldest: the first of them.
         odometer: tokens sent there in all; cache_from: the odometer when its cache was last empty.
     """
 
     __slots__ = (
-        "batch_in_flight", "batch_reading", "bucket", "cache_from", "cache_tokens", "endpoint",
-        "foreign_at", "health", "in_flight", "index", "kv_at_reading", "kv_tokens", "kv_usage",
-        "limit", "metrics_at", "odometer", "others", "others_prefill", "position", "prefill_tokens",
-        "read", "reading", "reading_since", "trials", "warm_from", "write",
+        "batch_in_flight", "batch_reading", "bucket", "by_token", "cache_from", "cache_tokens",
+        "endpoint", "health", "in_flight", "index", "kv_at_reading", "kv_tokens", "kv_usage",
+        "learn_read_at", "learn_write_at", "limit", "metrics_at", "odometer", "oldest", "others",
+        "others_prefill", "penalty", "position", "prefill_tokens", "read", "reading",
+        "reading_since", "trials", "warm_from", "write",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, settings: DispatchSettings, index: int) -> None:
@@ -79,8 +88,8 @@ class EndpointState:
             settings.capacity_ceiling,
             endpoint.capacity,
         )
-        self.read = Line(*_READ_PRIOR)
-        self.write = Line(*_WRITE_PRIOR)
+        self.read = Reading(*_READ_PRIOR)
+        self.write = Writing(*_WRITE_PRIOR)
         self.in_flight = 0
         self.batch_in_flight = 0
         self.batch_reading = 0
@@ -88,7 +97,6 @@ class EndpointState:
         self.kv_tokens = 0
         self.others = 0
         self.others_prefill = 0
-        self.foreign_at = float("-inf")
         self.metrics_at: float | None = None
         self.kv_usage: float | None = None
         self.kv_at_reading = 0
@@ -96,9 +104,13 @@ class EndpointState:
         self.odometer = 0
         self.cache_from = 0
         self.reading: dict[int, Running] = {}
+        self.oldest: Running | None = None
         self.reading_since = 0.0
+        self.learn_read_at = self.learn_write_at = 0.0
         self.trials = 0
         self.warm_from = float("-inf")
+        # Kept by choice.refresh.
+        self.by_token = self.penalty = 0.0
         # Places in the pool's index.
         self.bucket = -1
         self.position = -1
@@ -113,6 +125,11 @@ class EndpointState:
         """Requests there, ours and the others'."""
         return self.in_flight + self.others
 
+    @property
+    def streams(self) -> int:
+        """Requests there that write; all of the others' are counted."""
+        return self.in_flight + self.others - len(self.reading)
+
     def begin(self, job: Job, to_read: int, now: float) -> Running:
         """A request is sent: `to_read` of its prompt's tokens aren't in the endpoint's cache."""
         running = Running(self, now)
@@ -120,10 +137,12 @@ class EndpointState:
         running.trial = self.health.state == "trial"
         running.to_read = to_read
         running.ahead = self.prefill_tokens + self.others_prefill + to_read
-        running.due = now + self.read.at(running.ahead)
+        running.streams = self.streams
+        running.due = now + self.read.at(running.ahead, running.streams)
         running.held = job.work
-        if not self.reading:
+        if self.oldest is None:
             self.reading_since = now
+            self.oldest = running
         self.reading[id(running)] = running
         self.prefill_tokens += to_read
         self.kv_tokens += running.held
@@ -136,25 +155,33 @@ class EndpointState:
 
     def first_token(self, running: Running, now: float) -> None:
         """Its first token came."""
-        if running.first_at is not None or self.reading.pop(id(running), None) is None:
+        if not self._read(running, now):
             return
         running.first_at = now
         running.beside = self.load
+        if now >= self.learn_read_at:
+            self.learn_read_at = now + _LEARN_EVERY
+            self.read.learn(running.ahead, running.streams, now - running.began)
+
+    def _read(self, running: Running, now: float) -> bool:
+        """Its prompt isn't to be read any more; False when that was known already."""
+        if self.reading.pop(id(running), None) is None:
+            return False
         self.reading_since = now
+        self.oldest = next(iter(self.reading.values()), None)
         self.prefill_tokens -= running.to_read
         self.batch_reading -= running.batch
-        self.read.learn(running.ahead, now - running.began)
+        return True
 
     def end(self, running: Running, now: float, tokens_out: int | None) -> float | None:
         """It ended, however; gives its mean time between tokens, where it wrote at least two."""
         itl: float | None = None
-        if self.reading.pop(id(running), None) is not None:
-            self.prefill_tokens -= running.to_read
-            self.batch_reading -= running.batch
+        self._read(running, now)
         written = tokens_out if tokens_out is not None else running.tokens
         if running.first_at is not None and written > 1:
             itl = (now - running.first_at) / (written - 1)
-            if written >= 8:
+            if written >= 8 and now >= self.learn_write_at:
+                self.learn_write_at = now + _LEARN_EVERY
                 self.write.learn((running.beside + self.load) / 2, itl)
         self.kv_tokens -= running.held
         self.in_flight -= 1
@@ -175,14 +202,20 @@ class EndpointState:
         elif self.others:
             self.others_prefill = self.others_prefill * others // self.others
         self.others = others
-        self.foreign_at = now
-        self.limit.queued(metrics.running, metrics.waiting, now)
+        if metrics.waiting and self._is_blocked(now):
+            self.limit.queued(metrics.running, metrics.waiting, now)
+
+    def _is_blocked(self, now: float) -> bool:
+        """Does a queue in the engine wait for a place or for memory, and not just to be read."""
+        if self.kv_usage is not None and self.kv_usage > _KV_FULL:
+            return True
+        oldest = self.oldest
+        return oldest is not None and now - oldest.due > oldest.due - oldest.began
 
     def observe_remote(self, in_flight: int, prefill_tokens: int, now: float) -> None:
         """What the other replicas of the gateway say they have there."""
         self.others = in_flight
         self.others_prefill = prefill_tokens
-        self.foreign_at = now
 
     def went_cold(self, now: float) -> None:
         """It comes back, or is new: its cache is empty, and it is taken on gently."""
