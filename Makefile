@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS ?= travail
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all lint bench-retrieval bench-gateway bench web lock clean
+.PHONY: demo test test-all lint bench-retrieval bench-gateway bench web lock clean bench-dispatch
 
 demo: $(VENV)/installed web/dist/index.html
 	@exec $(BIN)/chappe demo
@@ -27,6 +27,9 @@ bench-gateway: $(VENV)/installed
 
 bench: $(VENV)/installed web/dist/index.html
 	@$(BIN)/python benchmarks/spine.py
+
+bench-dispatch: $(VENV)/installed
+	@$(BIN)/python benchmarks/dispatch/run.py
 
 web: web/dist/index.html
 

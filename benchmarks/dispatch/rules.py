@@ -33,6 +33,7 @@ def job_of(request: Request) -> Job:
         request.prompt,
         250,
         request.blocks[:HASHED],
+        streamed=request.streamed,
     )
 
 
@@ -90,7 +91,8 @@ class Chappe:
         return request, int(chosen.id), (running, job)
 
     def first(self, handle: tuple[Running, Job], now: float) -> None:
-        self.pool.first_token(handle[0], now)
+        if handle[1].streamed:
+            self.pool.first_token(handle[0], now)
 
     def ended(self, handle: tuple[Running, Job], ok: bool, now: float, tokens: int) -> None:
         running, job = handle

@@ -54,6 +54,7 @@ class Request:
     organisation: str = "a"
     priority: str = "interactive"
     replica: int = 0
+    streamed: bool = True
     first: float | None = None
     done: float | None = None
     failed: bool = False

@@ -95,9 +95,9 @@ def chat(
     times: Callable[[random.Random], Iterator[float]],
     prompt: tuple[float, float, int] = (900, 0.9, 12_000),
     output: tuple[float, float, int] = (220, 0.7, 2_000),
-    replicas: int = 1,
+    streamed: float = 1.0,
 ) -> Callable[[random.Random], list[Request]]:
-    """Unrelated requests; (mean, sigma, most) of their lengths in tokens."""
+    """Unrelated requests; (mean, sigma, most) of their lengths in tokens; the share streamed."""
 
     def make(draw: random.Random) -> list[Request]:
         texts = Texts(draw)
@@ -105,7 +105,7 @@ def chat(
         for at in times(draw):
             tokens = length(draw, *prompt)
             request = Request(at, tokens, length(draw, *output), texts.fresh(tokens))
-            request.replica = draw.randrange(replicas)
+            request.streamed = draw.random() < streamed
             found.append(request)
         return found
 
@@ -195,7 +195,7 @@ def suite(scale: float = 1.0) -> list[Workload]:
         Workload(
             "mixed, 12 servers",
             (FAST,) * 4 + (SLOW,) * 8,
-            chat(gamma(33, 1.5, seconds(200))),
+            chat(gamma(33, 1.5, seconds(200)), streamed=0.6),
             seconds(200),
             w,
             itl=0.09,

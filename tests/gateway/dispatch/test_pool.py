@@ -58,6 +58,7 @@ def test_every_slot_and_token_is_given_back(count: int, actions: list[tuple[str,
                 chain(bytes([number % 4]) * 3_000),
                 clearance=number % 4 % 3,
                 allowed=frozenset([name]) if number % 7 == 0 else None,
+                streamed=number % 11 > 4,
             )
             exclude = frozenset([f"e{(number + 1) % count}"]) if number % 5 == 0 else frozenset()
             state = pool.choose(job, now, exclude)
@@ -252,3 +253,29 @@ def test_batch_work_fills_the_servers_when_nobody_waits_and_little_of_them_other
     send(beside, Job("a", "interactive", 500, 300), 0.0)
     assert fill(alone) > 2 * 0.5 * COLD.capacity_start
     assert fill(beside) < fill(alone) + 2 * 0.3 * COLD.capacity_start
+
+
+def test_answers_that_come_whole_are_learned_from_and_block_nothing() -> None:
+    pool, now = pool_of(2), 0.0
+    for number in range(200):
+        now += 1.0
+        running = send(pool, Job("a", "normal", 1_000, 100, streamed=False), now)
+        seconds = 0.1 + 1_000 / 2_000 + 100 * 0.05
+        if number > 100:
+            # Both servers are long past reading what they were sent.
+            assert pool.choose(Job("a"), now + 2.0) is not None
+        pool.end(running, "completed", now + seconds, 1_000, 100)
+        now += seconds
+    for state in pool:
+        whole = state.read.at(1_000, 0) + 99 * state.write.at(1)
+        assert 0.8 < whole / 5.6 < 1.2
+
+
+def test_what_nobody_speaks_of_any_more_is_forgotten() -> None:
+    pool = pool_of(1, capacity=4)
+    pool.observe_remote("e0", 4, 0.0, 1_000)
+    assert pool.choose(Job("a"), 1.0) is None
+    pool.probe("e0", True, 5.0)
+    assert pool.choose(Job("a"), 5.0) is None
+    pool.probe("e0", True, 60.0)
+    assert pool.choose(Job("a"), 60.0) is not None

@@ -23,6 +23,7 @@ class Job:
         deadline: moment (seconds, monotonic) after which nobody waits for it any more.
         allowed: ids of the endpoints that may serve it; None for all of the pool.
         clearance: the sensitivity level (0 open, 1 internal, 2 restricted) that its endpoint needs.
+        streamed: does its first token show; of an answer that comes whole only the end does.
     """
 
     organisation: str
@@ -33,6 +34,7 @@ class Job:
     deadline: float | None = None
     allowed: frozenset[str] | None = None
     clearance: int = 0
+    streamed: bool = True
 
     @property
     def work(self) -> int:

@@ -252,6 +252,8 @@ class Pool:
         reading = endpoint.batch_reading
         running = endpoint.begin(job, to_read, now)
         self.batch_reading += endpoint.batch_reading - reading
+        if not job.streamed:
+            heapq.heappush(self._wakes, (running.due, endpoint.index))
         if job.prefix:
             self._prefixes.record(job.prefix, endpoint.index, endpoint.odometer)
         self._reindex(endpoint, now)
@@ -283,7 +285,7 @@ class Pool:
         beside, reading = state.load, state.batch_reading
         self.in_flight -= 1
         self.batch_in_flight -= running.batch
-        itl = state.end(running, now, tokens_out)
+        itl = state.end(running, now, tokens_out, outcome == "completed")
         self.batch_reading += state.batch_reading - reading
         if outcome == "completed":
             if state.health.succeeded():
@@ -325,9 +327,12 @@ class Pool:
     def probe(self, endpoint_id: str, ok: bool, now: float) -> None:
         """An active probe's answer."""
         state = self._states[endpoint_id]
+        changed = state.forget_others(now - self.settings.stale_after)
         if state.health.probed(ok, now):
+            changed = True
             if state.health.state == "ejected":
                 heapq.heappush(self._wakes, (state.health.until, state.index))
+        if changed:
             self._reindex(state, now)
 
     def drain(self, endpoint_id: str) -> None:
@@ -345,8 +350,13 @@ class Pool:
     def _wake(self, now: float) -> None:
         while self._wakes and self._wakes[0][0] <= now:
             state = self._by_index.get(heapq.heappop(self._wakes)[1])
-            if state is not None and state.health.wake(now):
-                self._reindex(state, now)
+            if state is None:
+                continue
+            reading = state.batch_reading
+            state.assume_read(now)
+            self.batch_reading += state.batch_reading - reading
+            state.health.wake(now)
+            self._reindex(state, now)
 
     def _reindex(self, state: EndpointState, now: float) -> None:
         refresh(state, self.settings)

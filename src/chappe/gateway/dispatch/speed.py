@@ -40,6 +40,26 @@ def step(
     return [c * math.exp(pull * term) for c, term in zip(coefficients, terms)]  # noqa: B905
 
 
+def learn_whole(
+    reading: "Reading",
+    writing: "Writing",
+    tokens: float,
+    streams: int,
+    written: int,
+    beside: float,
+    observed: float,
+) -> None:
+    """Learn both from one time from sending to end, where the first token doesn't show."""
+    reading.seen += 1
+    intervals = max(0, written - 1)
+    (reading.base, reading.slope, reading.by_stream, writing.step, writing.by_stream) = step(
+        (reading.base, reading.slope, reading.by_stream, writing.step, writing.by_stream),
+        (1.0, tokens, tokens * streams, intervals, intervals * beside),
+        observed,
+        *_rhythm(reading.seen),
+    )
+
+
 def _rhythm(seen: int) -> tuple[float, float]:
     """Pace and clip of observation number `seen`, from 1."""
     return max(_PACE, 1 / (1 + seen)), _FIRST_CLIP if seen <= _FIRST else _CLIP

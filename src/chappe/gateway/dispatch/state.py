@@ -4,7 +4,7 @@ from chappe.gateway.dispatch.capacity import Limit
 from chappe.gateway.dispatch.health import Health
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job
 from chappe.gateway.dispatch.settings import DispatchSettings
-from chappe.gateway.dispatch.speed import Reading, Writing
+from chappe.gateway.dispatch.speed import Reading, Writing, learn_whole
 
 # Priors of a server that nothing is known of: 5,000 tokens read a second, 40 ms to begin; a step of
 # 20 ms, and half a millisecond more for each stream; reading half as fast beside a hundred streams.
@@ -28,11 +28,12 @@ class Running:
         streams: requests that were writing there when it was sent.
         due: moment at which the first token was expected.
         tokens: tokens seen so far, by :meth:`progress`.
+        streamed: does its first token show.
     """
 
     __slots__ = (
-        "ahead", "batch", "began", "beside", "due", "first_at", "held", "state", "streams",
-        "to_read", "tokens", "trial",
+        "ahead", "batch", "began", "beside", "due", "first_at", "held", "state", "streamed",
+        "streams", "to_read", "tokens", "trial",
     )  # fmt: skip
 
     def __init__(self, state: "EndpointState", now: float) -> None:
@@ -48,6 +49,7 @@ class Running:
         self.beside = 0
         self.batch = False
         self.trial = False
+        self.streamed = True
 
     def progress(self, tokens: int) -> None:
         """`tokens` more were seen."""
@@ -74,7 +76,7 @@ class EndpointState:
         "batch_in_flight", "batch_reading", "bucket", "by_token", "cache_from", "cache_tokens",
         "endpoint", "health", "in_flight", "index", "kv_at_reading", "kv_tokens", "kv_usage",
         "learn_read_at", "learn_write_at", "limit", "metrics_at", "odometer", "oldest", "others",
-        "others_prefill", "penalty", "position", "prefill_tokens", "read", "reading",
+        "others_at", "others_prefill", "penalty", "position", "prefill_tokens", "read", "reading",
         "reading_since", "trials", "warm_from", "write",
     )  # fmt: skip
 
@@ -97,6 +99,7 @@ class EndpointState:
         self.kv_tokens = 0
         self.others = 0
         self.others_prefill = 0
+        self.others_at = float("-inf")
         self.metrics_at: float | None = None
         self.kv_usage: float | None = None
         self.kv_at_reading = 0
@@ -134,6 +137,7 @@ class EndpointState:
         """A request is sent: `to_read` of its prompt's tokens aren't in the endpoint's cache."""
         running = Running(self, now)
         running.batch = job.priority == "batch"
+        running.streamed = job.streamed
         running.trial = self.health.state == "trial"
         running.to_read = to_read
         running.ahead = self.prefill_tokens + self.others_prefill + to_read
@@ -154,14 +158,21 @@ class EndpointState:
         return running
 
     def first_token(self, running: Running, now: float) -> None:
-        """Its first token came."""
-        if not self._read(running, now):
+        """Its first token came; of an answer that comes whole, that says nothing."""
+        if not running.streamed or not self._read(running, now):
             return
         running.first_at = now
         running.beside = self.load
         if now >= self.learn_read_at:
             self.learn_read_at = now + _LEARN_EVERY
             self.read.learn(running.ahead, running.streams, now - running.began)
+
+    def assume_read(self, now: float) -> None:
+        """Answers that come whole are taken for begun when their first token was due."""
+        due = [r for r in self.reading.values() if not r.streamed and r.due <= now]
+        for running in due:
+            self._read(running, now)
+            running.beside = self.load
 
     def _read(self, running: Running, now: float) -> bool:
         """Its prompt isn't to be read any more; False when that was known already."""
@@ -173,12 +184,22 @@ class EndpointState:
         self.batch_reading -= running.batch
         return True
 
-    def end(self, running: Running, now: float, tokens_out: int | None) -> float | None:
-        """It ended, however; gives its mean time between tokens, where it wrote at least two."""
-        itl: float | None = None
+    def end(
+        self, running: Running, now: float, tokens_out: int | None, completed: bool = True
+    ) -> float | None:
+        """It ended, however; gives its mean time between tokens, where two or more were seen."""
         self._read(running, now)
         written = tokens_out if tokens_out is not None else running.tokens
-        if running.first_at is not None and written > 1:
+        itl: float | None = None
+        if not running.streamed:
+            if completed and now >= self.learn_read_at:
+                self.learn_read_at = now + _LEARN_EVERY
+                beside = (running.beside + self.load) / 2
+                learn_whole(
+                    self.read, self.write, running.ahead, running.streams, written, beside,
+                    now - running.began,
+                )  # fmt: skip
+        elif running.first_at is not None and written > 1:
             itl = (now - running.first_at) / (written - 1)
             if written >= 8 and now >= self.learn_write_at:
                 self.learn_write_at = now + _LEARN_EVERY
@@ -202,6 +223,7 @@ class EndpointState:
         elif self.others:
             self.others_prefill = self.others_prefill * others // self.others
         self.others = others
+        self.others_at = now
         if metrics.waiting and self._is_blocked(now):
             self.limit.queued(metrics.running, metrics.waiting, now)
 
@@ -216,6 +238,14 @@ class EndpointState:
         """What the other replicas of the gateway say they have there."""
         self.others = in_flight
         self.others_prefill = prefill_tokens
+        self.others_at = now
+
+    def forget_others(self, before: float) -> bool:
+        """Stop believing in requests that aren't ours if nobody spoke of them since `before`."""
+        if not self.others or self.others_at >= before:
+            return False
+        self.others = self.others_prefill = 0
+        return True
 
     def went_cold(self, now: float) -> None:
         """It comes back, or is new: its cache is empty, and it is taken on gently."""
