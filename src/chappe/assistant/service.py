@@ -64,7 +64,7 @@ class Assistant:
         """
         require(actor, "ask")
         catalogue = self._gateway.catalogue
-        chosen = catalogue.find(model, "chat") if model else catalogue.default("chat")
+        chosen = catalogue.find(model, "chat", actor) if model else catalogue.default("chat")
         result = await self._search(actor, question, collections, PASSAGES)
         return Retrieved(question, result.hits, chosen)
 

@@ -10,12 +10,13 @@ from chappe import __version__
 from chappe.cli import doctor as doctor_command
 from chappe.cli.answer import print_answer, print_events
 from chappe.cli.progress import LoadProgress
+from chappe.cli.running import with_runtime
 from chappe.cli.serve import serve_forever, work_forever
-from chappe.cli.session import one_line_errors, settings_for, with_runtime
+from chappe.cli.session import one_line_errors, settings_for
 from chappe.core.database import migrate as migrate_schema
 from chappe.core.database_server import DatabaseServer
-from chappe.identity.keys import create_key, list_keys, revoke_keys
 from chappe.identity.access import SCOPES, SYSTEM
+from chappe.identity.keys import create_key, list_keys, revoke_keys
 from chappe.knowledge.catalogue import SOURCES, find_source, load_source
 from chappe.knowledge.jobs import loads
 from chappe.knowledge.synchronise import SyncReport

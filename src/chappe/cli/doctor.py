@@ -123,7 +123,7 @@ async def _services(settings: Settings, url: str, advice: dict[str, str]) -> lis
     except Exception as error:
         checks.append(Check("blobs", False, str(error)[:200], advice["blobs"]))
     database = Database(url, 4)
-    gateway = Gateway(settings, database)
+    gateway = Gateway(settings, url)
     await gateway.start()
     try:
         await gateway.wait_ready(60)

@@ -18,7 +18,8 @@ from chappe.knowledge.catalogue import DEMO
 from chappe.knowledge.jobs import loads, request_sync
 from chappe.knowledge.schemas import LoadView
 from chappe.server.app import build_app, page_folder
-from chappe.server.listen import bind, make_server, on_signals, serve_until
+from chappe.server.light import make_gateway_server
+from chappe.server.listen import bind, on_signals, serve_until
 from chappe.server.runtime import Runtime
 
 _KEY_NAME = "demo"
@@ -48,7 +49,7 @@ async def _serve(runtime: Runtime, listening: object, *, demo: bool, worker: boo
         await runtime.start()
         if worker:
             await runtime.start_worker()
-        server = make_server(build_app(runtime))
+        server = make_gateway_server(build_app(runtime), runtime.gateway, runtime.settings)
         serving = asyncio.create_task(serve_until(server, listening, stop))  # type: ignore[arg-type]
         present = asyncio.create_task(_present(runtime, demo))
         await asyncio.wait({serving, present}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,12 +1,12 @@
-"""What every command needs: settings, errors in one line, and a runtime that is stopped."""
+"""What every command needs: settings, its language, and errors in one line."""
 
 import asyncio
 import locale
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import typer
@@ -16,7 +16,6 @@ from chappe.core.errors import ChappeError
 from chappe.core.i18n import choose_language
 from chappe.core.settings import Settings, SettingsError, load_settings
 from chappe.core.telemetry import configure_logging
-from chappe.server.runtime import Runtime
 
 Result = TypeVar("Result")
 
@@ -72,33 +71,3 @@ def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
     """Run on uvloop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(coroutine)
-
-
-@asynccontextmanager
-async def started(runtime: Runtime, kinds: Sequence[str] = ()) -> AsyncIterator[Runtime]:
-    """A runtime whose database is open, with the engines of these kinds ready."""
-    try:
-        await runtime.start(kinds)
-        await runtime.gateway.wait_ready(180)
-        yield runtime
-    finally:
-        await runtime.stop()
-
-
-def with_runtime(
-    work: Callable[[Runtime], Coroutine[Any, Any, Result]], kinds: Sequence[str] = ()
-) -> Result:
-    """Open the database, run `work`, and stop all; errors in one line."""
-    with one_line_errors():
-        runtime = Runtime(settings_for(quiet=True))
-        try:
-            runtime.open_database()
-
-            async def inside() -> Result:
-                async with started(runtime, kinds):
-                    return await work(runtime)
-
-            return run(inside())
-        finally:
-            runtime.close_database()
-    raise AssertionError("one_line_errors ends the process")

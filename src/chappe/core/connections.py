@@ -77,7 +77,7 @@ class Connections:
                 async with await psycopg.AsyncConnection.connect(
                     self.url, autocommit=True, connect_timeout=5
                 ) as connection:
-                    await connection.execute(f"listen {channel}")  # type: ignore[arg-type]
+                    await connection.execute(f"listen {channel}")
                     changed()
                     async for _ in connection.notifies():
                         changed()

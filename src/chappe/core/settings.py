@@ -38,12 +38,15 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=200)
-    kind: Literal["chat", "embedding"] = "chat"
+    kind: Literal["chat", "embedding", "rerank", "transcription"] = "chat"
     url: str | None = None
     path: Path | None = None
     api_key: SecretStr | None = None
     upstream_name: str | None = Field(None, description="the name that the server knows it by")
+    engine: Literal["openai", "vllm", "sglang", "llamacpp", "tei", "ollama"] = "openai"
+    capacity: int | None = Field(None, ge=1, description="requests at once; none: learned")
     context: int = Field(8192, ge=512, description="context length, in tokens")
+    max_output_tokens: int | None = Field(None, ge=1, description="longest answer, in tokens")
     prompt_chars: int = Field(12_000, ge=500, description="characters of passages in a prompt")
     answer_tokens: int = Field(700, ge=16, description="longest answer, in tokens")
     weak: bool = Field(False, description="too small for reliable French")
@@ -118,12 +121,24 @@ class Settings(BaseSettings):
     web_dir: Path | None = Field(None, description="the built page; none: looked for")
     models: Annotated[list[ModelSettings], NoDecode] = Field(default_factory=list)
     embedded_chat: bool = Field(True, description="serve the small embedded chat model")
+    embedded_encoder: bool = Field(True, description="serve the embedded sentence encoder")
     encoder: str | None = Field(None, description="embedding model; none: first one, or embedded")
     database_connections: int = Field(10, ge=2, le=200)
     first_byte_timeout: float = Field(120.0, gt=0, description="seconds")
     inter_token_timeout: float = Field(60.0, gt=0, description="seconds")
-    max_body_bytes: int = Field(20_000_000, ge=1_000_000)
-    max_concurrent_requests: int = Field(256, ge=1)
+    max_body_bytes: int = Field(32_000_000, ge=1_000_000)
+    longest_wait: float = Field(60.0, gt=0, description="seconds that a request may queue")
+    tell_endpoint: bool = Field(False, description="name the endpoint in answers")
+    probe_interval: float = Field(5.0, gt=0, description="seconds between probes of an endpoint")
+    known_keys_seconds: float = Field(
+        3600.0, ge=0, description="how long known keys work while the database is away"
+    )
+    journal_max_bytes: int = Field(1_073_741_824, ge=16_777_216)
+    accounts_retention_months: int = Field(24, ge=1)
+    secret_key: SecretStr | None = Field(
+        None, description="32 bytes in base64, for secrets at rest; none: a file in `data_dir`"
+    )
+    otlp_endpoint: str | None = Field(None, description="where OpenTelemetry traces go (OTLP/HTTP)")
     stale_after_days: int = Field(365, ge=1)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"

@@ -7,7 +7,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.registry import Collector
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
@@ -18,29 +19,21 @@ HTTP_REQUESTS = Counter(
 HTTP_SECONDS = Histogram(
     "chappe_http_request_seconds", "Time to the end of the answer", ["route"], registry=REGISTRY
 )
-MODEL_REQUESTS = Counter(
-    "chappe_model_requests", "Requests to models", ["model", "outcome"], registry=REGISTRY
-)
-MODEL_TOKENS = Counter(
-    "chappe_model_tokens",
-    "Tokens as reported by engines",
-    ["model", "direction"],
-    registry=REGISTRY,
-)
-MODEL_TTFT = Histogram(
-    "chappe_model_time_to_first_token_seconds",
-    "Time to first token",
-    ["model"],
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64),
-    registry=REGISTRY,
-)
-MODEL_IN_FLIGHT = Gauge(
-    "chappe_model_requests_in_flight", "Requests being served", ["model"], registry=REGISTRY
-)
 SEARCH_SECONDS = Histogram("chappe_search_seconds", "Time of a search", registry=REGISTRY)
 SENTENCES = Counter(
     "chappe_answer_sentences", "Sentences of answers, by verdict", ["status"], registry=REGISTRY
 )
+
+_collectors: dict[str, Collector] = {}
+
+
+def replace(name: str, collector: Collector) -> None:
+    """Show a collector's figures; those of the one that had this name before go."""
+    if (before := _collectors.get(name)) is not None:
+        REGISTRY.unregister(before)
+    _collectors[name] = collector
+    REGISTRY.register(collector)
+
 
 _LOG_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

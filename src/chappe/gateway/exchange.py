@@ -1,166 +1,499 @@
-"""One request to a model and its answer: what is read from each, and what is passed on whole."""
+"""One request from admission to its account: where it goes, what happens when that fails.
 
-from collections.abc import AsyncIterator
-from typing import Any, Literal
+resolve → reserve quota → open the account → wait for an endpoint → send
+        → before the first byte: try elsewhere, within a budget
+        → after it: go on elsewhere from the text already sent, where the engine can
+close: slot, connection, quota and account are given back, once, in every path, synchronously
+"""
 
-import msgspec
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from chappe.core.errors import ChappeError
 from chappe.gateway.accounts import Account, Outcome
-from chappe.gateway.events import EventSplitter, event_data
-from chappe.gateway.upstream import Response, UpstreamCutError
+from chappe.gateway.catalogue import LEVELS, Endpoint, Model
+from chappe.gateway.dispatch import prefix
+from chappe.gateway.dispatch.job import Job
+from chappe.gateway.dispatch.job import Outcome as EndpointOutcome
+from chappe.gateway.dispatch.state import Running
+from chappe.gateway.http.audio import AudioRequest
+from chappe.gateway.http.reading import DONE, ChatReader, TypedReader, read_whole
+from chappe.gateway.http.request import CONTINUING_ENGINES, KINDS, PATHS, Request
+from chappe.gateway.http.upstream import (
+    Response,
+    UpstreamCutError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
+from chappe.gateway.quotas import Reservation
+from chappe.gateway.terms import Terms, new_span
+from chappe.identity import Actor
 
-Operation = Literal["chat.completions", "embeddings"]
-KINDS: dict[Operation, Literal["chat", "embedding"]] = {
-    "chat.completions": "chat",
-    "embeddings": "embedding",
-}
+if TYPE_CHECKING:
+    from chappe.gateway.service import Gateway
 
+log = logging.getLogger(__name__)
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-class _Routing(msgspec.Struct):
-    """The only fields of a request that the gateway reads."""
-
-    model: str
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: dict[str, msgspec.Raw] | None = None
-    finish_reason: str | None = None
-
-
-class Chunk(msgspec.Struct):
-    """The fields of a streamed chunk that the gateway reads."""
-
-    choices: list[_Choice] = []
-    usage: _Usage | None = None
-    error: msgspec.Raw | None = None
-
-
-class _Answer(msgspec.Struct):
-    usage: _Usage | None = None
-
-
-class Request:
-    """A request as the client sent it.
-
-    Raises:
-        ChappeError: `invalid_request` (400), not JSON or no `model`.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        try:
-            routing = msgspec.json.decode(body, type=_Routing)
-            self._fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ChappeError("invalid_request", 400, reason=str(error)) from None
-        self.model = routing.model
-        self.stream = bool(routing.stream)
-        options = routing.stream_options
-        self.wants_usage = bool(options and options.include_usage)
-
-    def upstream_body(self, upstream_name: str) -> bytes:
-        """The body for the endpoint: its own model name, and usage always asked for."""
-        fields: dict[str, Any] = dict(self._fields)
-        fields["model"] = upstream_name
-        if self.stream:
-            options: dict[str, Any] = {}
-            if raw := self._fields.get("stream_options"):
-                options = msgspec.json.decode(raw) or {}
-            fields["stream_options"] = options | {"include_usage": True}
-        return msgspec.json.encode(fields)
+_ATTEMPTS = 3
+# Answers of an endpoint after which another may do better.
+_TRY_ELSEWHERE = frozenset((408, 429, 500, 502, 503, 504))
+_TOKEN_BYTES = 4
+_TYPICAL_ANSWER = 256
 
 
 class Exchange:
-    """An answer on its way to the client, read as it goes by.
+    """A request and its answer. `start`, then `body`, or `piece` until it is empty; then `close`.
 
     Attributes:
-        status: the endpoint's HTTP status.
-        outcome: what to settle the account with once the answer has been read to its end.
+        status: the HTTP status for the client.
+        body: the answer, when it isn't streamed.
+        retry_after: what the endpoint says of trying again.
+        content_type: of the answer.
+        streamed: does the answer come as server-sent events.
+        account: what is known of it.
+        model, endpoint: who answers, once `start` is done.
+        replaced: the retired or deprecated model that was asked for, if so.
     """
 
-    def __init__(self, request: Request, response: Response, account: Account) -> None:
+    def __init__(
+        self, gateway: "Gateway", actor: Actor, request: Request | AudioRequest, terms: Terms
+    ) -> None:
+        self._gateway = gateway
+        self._actor = actor
+        self.terms = terms
+        self.span_id = new_span()
+        self._level = max(actor.level, terms.level)
+        self._began = time.perf_counter()
+        self._queue_seconds = 0.0
+        self._upstream_seconds = 0.0
+        self._sent_at = 0.0
+        self._heard_at = 0.0
+        self._running: Running | None = None
+        self._job: Job | None = None
+        self._response: Response | None = None
+        self._reader: ChatReader | TypedReader | None = None
+        self._reservation: Reservation | None = None
+        self._pending = b""
+        self._failure: UpstreamError | None = None
+        self._refused = False
+        self._tried: frozenset[str] = frozenset()
+        self._closed = False
+        self._finished = False
         self.request = request
-        self.status = response.status
-        self.account = account
-        self.content_type = response.headers.get("content-type", "application/json")
         self.outcome: Outcome = "cancelled"
-        self._response = response
+        self.error: str | None = None
+        self.status = 200
+        self.body = b""
+        self.retry_after = b""
+        self.content_type = "application/json"
+        self.streamed = False
+        self.replaced: str | None = None
+        self.model: Model
+        self.endpoint: Endpoint | None = None
+        self.account: Account | None = None
 
-    @property
-    def streamed(self) -> bool:
-        """Does the answer come as server-sent events."""
-        return self.status == 200 and self.content_type.startswith("text/event-stream")
+    # From the request to the head of the answer
 
-    async def whole(self) -> bytes:
-        """The answer, when it isn't streamed."""
-        body = await self._response.read()
-        if self.status == 200:
-            self.account.first_token()
-            try:
-                usage = msgspec.json.decode(body, type=_Answer).usage
-            except msgspec.DecodeError:
-                raise ChappeError("engine_cut", 502, model=self.account.model) from None
-            if usage is not None:
-                self.account.usage(usage.prompt_tokens, usage.completion_tokens)
-            self.outcome = "completed"
-        else:
-            self.outcome = "refused" if self.status < 500 else "failed"
-        return body
-
-    async def events(self) -> AsyncIterator[bytes]:
-        """The events for the client, each whole; the usage that only we asked for is kept back.
+    async def start(self) -> None:
+        """Admit the request, place it and get the head of its answer, trying elsewhere if need be.
 
         Raises:
-            UpstreamCutError: the stream ended before `[DONE]`.
+            ChappeError: whatever keeps it from being answered.
         """
-        splitter = EventSplitter()
-        async for data in self._response.body():
-            for event in splitter.feed(data):
-                payload = event_data(event)
-                if payload == b"[DONE]":
-                    # An error inside the stream has already said how it ended.
-                    if self.outcome == "cancelled":
-                        self.outcome = "completed"
-                    yield event
-                    return
-                if payload is None or self._note(payload):
-                    yield event
-        if self.outcome == "failed":
+        request = self.request
+        models = self._gateway.route(request.model, KINDS[request.operation], self._actor)
+        self.replaced = models.replaced
+        last: ChappeError | None = None
+        for model in models.models:
+            self.model = model
+            try:
+                await self._admit(model)
+                await self._attempt_all(model)
+                return
+            except ChappeError as error:
+                self._release_quota()
+                if error.code not in _NEXT_MODEL:
+                    self._note_failure(error)
+                    raise
+                last = error
+        assert last is not None
+        self._note_failure(last)
+        raise last
+
+    def _note_failure(self, error: ChappeError) -> None:
+        self.error = self.error or error.code
+        self.outcome = "timed_out" if error.code in _TIMED_OUT else "failed"
+        self.status = error.status
+
+    async def _admit(self, model: Model) -> None:
+        gateway, actor, request = self._gateway, self._actor, self.request
+        if not any(endpoint.clearance >= self._level for endpoint in model.endpoints):
+            if model.endpoints:
+                level = LEVELS[self._level]
+                raise ChappeError("not_cleared", 403, model=model.name, level=level)
+            raise ChappeError("engine_unavailable", 503, model=model.name)
+        work = gateway.bound(model, request)
+        reservation = gateway.quotas.try_reserve(actor, model.name, work)
+        if reservation is None:
+            reservation = await gateway.quotas.reserve(
+                actor, model.name, work, gateway.counter(model, request)
+            )
+        self._reservation = reservation
+        account = self.account
+        if account is None:
+            self.account = account = gateway.open_account(
+                actor, request, model, self.terms, self._priority
+            )
+        account.model = model.name
+        if reservation.delay:
+            await gateway.pause(reservation.delay)
+
+    @property
+    def _priority(self) -> Any:
+        return self.terms.priority or self.request.priority or "normal"
+
+    def _make_job(self, model: Model) -> Job:
+        request, terms = self.request, self.terms
+        prompt = request.prompt
+        expected = min(request.output_limit or _TYPICAL_ANSWER, model.max_output_tokens)
+        wait = self._gateway.longest_wait if terms.wait_seconds is None else terms.wait_seconds
+        return Job(
+            organisation=str(self._actor.organisation_id or "chappe"),
+            priority=self._priority,
+            prompt_tokens=1 + len(prompt) // _TOKEN_BYTES,
+            output_tokens=expected if model.kind == "chat" else 1,
+            prefix=prefix.chain(prompt) if len(prompt) >= prefix.BLOCK_BYTES else (),
+            deadline=self._gateway.now() + wait,
+            clearance=self._level,
+        )
+
+    async def _attempt_all(self, model: Model) -> None:
+        gateway = self._gateway
+        budget = gateway.retry_budget(model.name)
+        budget.earn()
+        job = self._make_job(model)
+        attempts = 0
+        while True:
+            attempts += 1
+            await self._place(model, job)
+            try:
+                await self._attempt(model)
+                return
+            except UpstreamError as error:
+                self._end_attempt(_endpoint_outcome(error))
+                again = attempts < _ATTEMPTS and gateway.dispatcher.reachable(
+                    model.name, job, self._tried
+                )
+                if not (again and budget.spend()):
+                    if self._refused:
+                        self.error, self.outcome = str(error), "failed"
+                        return  # the last endpoint's own refusal is the answer
+                    raise self._told(error) from None
+                self._refused = False
+                assert self.account is not None
+                self.account.attempts += 1
+
+    async def _place(self, model: Model, job: Job) -> None:
+        dispatcher = self._gateway.dispatcher
+        self._job = job
+        running = None if self._tried else dispatcher.try_place(model.name, job)
+        if running is None:
+            waiting_from = time.perf_counter()
+            try:
+                running = await dispatcher.place(model.name, job, self._actor.weight, self._tried)
+            finally:
+                self._queue_seconds += time.perf_counter() - waiting_from
+        self._running = running
+        self.endpoint = endpoint = self._gateway.endpoint(running.state.id)
+        self._tried |= {running.state.id}
+        assert self.account is not None
+        self.account.endpoint = endpoint.name
+        self.account.site = endpoint.site
+
+    async def _attempt(self, model: Model) -> None:
+        """Send to the endpoint that was chosen, and read until something can be told."""
+        assert self.endpoint is not None
+        body = self.request.upstream_body(
+            model, self.endpoint.upstream_names[model.name], self._output_bound(model)
+        )
+        response = await self._send(body)
+        if response.status in _TRY_ELSEWHERE:
+            self._answered(response, await response.read(1_000_000))
+            self._refused = True
+            raise UpstreamError(f"status {response.status}")
+        kind = response.header("content-type", "application/json")
+        self.content_type = kind
+        self.status = response.status
+        if response.status == 200 and kind.startswith("text/event-stream"):
+            await self._open_stream(model)
             return
-        raise UpstreamCutError("stream ended before [DONE]")
+        self._answered(response, await response.read())
+        if response.status == 200:
+            assert self.account is not None
+            read_whole(self.body, kind, self.account, _most_tokens(model))
+            self.outcome = "completed"
+        else:
+            self.outcome = "refused" if response.status < 500 else "failed"
+        self._end_attempt("completed" if response.status < 500 else "failed")
 
-    def _note(self, payload: bytes) -> bool:
-        """Read one chunk; should the client see it."""
+    async def _send(self, body: bytes) -> Response:
+        gateway, endpoint, account = self._gateway, self.endpoint, self.account
+        assert endpoint is not None and account is not None
+        if endpoint.base_url is None:
+            raise UpstreamError("the engine isn't running")
+        self._sent_at = self._heard_at = time.perf_counter()
+        head = b"%btraceparent: 00-%b-%b-%b\r\n" % (
+            gateway.endpoint_head(endpoint, self.request.content_type),
+            (account.trace_id or account.id.hex).encode(),
+            self.span_id.encode(),
+            b"01" if self.terms.sampled else b"00",
+        )
+        self._response = response = await gateway.upstream.send(
+            b"POST",
+            endpoint.base_url + PATHS[self.request.operation],
+            head,
+            body,
+            gateway.first_byte_timeout,
+            gateway.inter_token_timeout,
+        )
+        self._heard_at = time.perf_counter()
+        return response
+
+    def _answered(self, response: Response, body: bytes) -> None:
+        self._heard_at = time.perf_counter()
+        self.body = body
+        self.status = response.status
+        self.content_type = response.header("content-type", "application/json")
+        self.retry_after = response.headers.get(b"retry-after", b"")
+
+    async def _open_stream(self, model: Model) -> None:
+        """Wait for the first event: until then, nothing was told and all can be tried elsewhere."""
+        assert self.account is not None and self._response is not None
+        most = _most_tokens(model)
+        if isinstance(self.request, Request) and self.request.operation == "chat.completions":
+            self._reader = ChatReader(self.request, self.account, most)
+        else:
+            self._reader = TypedReader(self.account, most)
+        while not self._pending and not self._reader.finished:
+            data = await self._response.piece()
+            if not data:
+                raise UpstreamCutError("the stream ended before it began")
+            self._pending = self._reader.feed(data)
+        self._heard_at = time.perf_counter()
+        self._note_first_token()
+        self.streamed = True
+
+    def _output_bound(self, model: Model) -> int | None:
+        """Longest answer that the reserved quota allows, where there is one."""
+        reservation = self._reservation
+        return model.max_output_tokens if reservation and reservation.counts_tokens else None
+
+    # The answer
+
+    async def piece(self) -> bytes:
+        """More of a streamed answer: whole events; empty at its end.
+
+        Raises:
+            ChappeError: `engine_cut` or `engine_timeout`, when it broke and can't be gone on
+                with elsewhere.
+        """
+        if self._pending:
+            pending, self._pending = self._pending, b""
+            return pending
+        reader = self._reader
+        assert reader is not None
+        while True:
+            if reader.finished:
+                await self._finish()
+                return b""
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                if self._is_whole():
+                    return self._close_stream()
+                await self._recover(failure)
+            try:
+                assert self._response is not None
+                data = await self._response.piece()
+                self._heard_at = time.perf_counter()
+                if data:
+                    shown = reader.feed(data)
+                elif self._is_whole():
+                    return self._close_stream()
+                else:
+                    raise UpstreamCutError("the stream ended too early")
+            except UpstreamError as error:
+                self._failure = error
+                shown = error.shown
+            self._note_first_token()
+            if shown:
+                return shown
+
+    def _is_whole(self) -> bool:
+        reader = self._reader
+        if isinstance(reader, ChatReader):
+            return reader.complete
+        # Transcriptions and some engines' responses end with the connection.
+        return self._failure is None and self.request.operation != "responses"
+
+    def _close_stream(self) -> bytes:
+        """The answer was whole, but the endpoint didn't say `[DONE]`: we do."""
+        reader = self._reader
+        assert reader is not None
+        reader.finished = True
+        return DONE if isinstance(reader, ChatReader) else b""
+
+    async def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        continued = self.account is not None and self.account.continued
+        self.outcome = "continued" if continued else "completed"
+        if self._response is not None and self._running is not None:
+            # The end of the body usually came with the last event; then the connection is kept.
+            await self._response.end()
+        self._end_attempt("completed")
+
+    def _note_first_token(self) -> None:
+        account, running = self.account, self._running
+        if running is not None and running.first_at is None and account and account.ttft_ms:
+            self._gateway.dispatcher.first_token(self.model.name, running)
+
+    # Going on elsewhere
+
+    async def _recover(self, failure: UpstreamError) -> None:
+        """Go on at another endpoint from the text already sent.
+
+        Raises:
+            ChappeError: it can't be done; says how the first one failed.
+        """
+        gateway, model, reader = self._gateway, self.model, self._reader
+        self._end_attempt(_endpoint_outcome(failure))
+        assert self.account is not None and self._job is not None
+        allowed = frozenset(
+            endpoint.id
+            for endpoint in model.endpoints
+            if endpoint.engine in CONTINUING_ENGINES and endpoint.id not in self._tried
+        )
+        possible = isinstance(reader, ChatReader) and reader.text is not None and allowed
+        if not possible or not gateway.retry_budget(model.name).spend():
+            self._note_failure(self._told(failure))
+            raise self._told(failure) from None
+        assert isinstance(reader, ChatReader) and reader.text is not None
+        job = replace(
+            self._job,
+            prompt_tokens=self._job.prompt_tokens + reader.tokens,
+            allowed=allowed,
+            deadline=gateway.now() + gateway.longest_wait,
+        )
         try:
-            chunk = msgspec.json.decode(payload, type=Chunk)
-        except msgspec.DecodeError:
-            raise UpstreamCutError("malformed event") from None
-        if chunk.error is not None:
-            self.outcome = "failed"
-        if any(has_content(choice) for choice in chunk.choices):
-            self.account.first_token()
-            self.account.count_event()
-        if chunk.usage is not None:
-            self.account.usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
-            return bool(chunk.choices) or self.request.wants_usage
-        return True
+            await self._place(model, job)
+            endpoint = self.endpoint
+            assert endpoint is not None
+            name = endpoint.upstream_names[model.name]
+            text = "".join(reader.text)
+            response = await self._send(
+                self.request.continuation_body(model, name, endpoint.engine, text, reader.tokens)
+                if text
+                else self.request.upstream_body(model, name)
+            )
+            if response.status != 200 or not response.header("content-type").startswith(
+                "text/event-stream"
+            ):
+                raise UpstreamError(f"status {response.status}")
+        except (UpstreamError, ChappeError) as error:
+            self._end_attempt("failed")
+            log.warning("not_continued", extra={"model": model.name, "reason": str(error)})
+            self._note_failure(self._told(failure))
+            raise self._told(failure) from None
+        self.account.attempts += 1
+        self.account.continued = True
+        reader.resume()
+
+    def _told(self, error: UpstreamError) -> ChappeError:
+        """What the client is told of a failure."""
+        self.error = str(error)[:300]
+        model = self.model.name
+        if isinstance(error, UpstreamTimeoutError):
+            seconds = f"{error.seconds:g}"
+            return ChappeError("engine_timeout", 504, model=model, seconds=seconds)
+        if isinstance(error, UpstreamCutError):
+            return ChappeError("engine_cut", 502, model=model)
+        return ChappeError("engine_unavailable", 503, model=model)
+
+    # Giving back
+
+    def _end_attempt(self, outcome: EndpointOutcome) -> None:
+        """Give the slot and the connection back."""
+        response, self._response = self._response, None
+        if response is not None:
+            response.release()
+        running, self._running = self._running, None
+        if running is None:
+            return
+        account = self.account
+        assert account is not None
+        self._upstream_seconds += self._heard_at - self._sent_at if self._sent_at else 0.0
+        self._sent_at = 0.0
+        exact = account.tokens_origin == "engine" and outcome == "completed"
+        self._gateway.dispatcher.end(
+            self.model.name,
+            running,
+            outcome,
+            account.tokens_in if exact else None,
+            account.tokens_out if exact else None,
+            self._job,
+        )
+
+    def _release_quota(self) -> None:
+        reservation, self._reservation = self._reservation, None
+        if reservation is not None:
+            self._gateway.quotas.release(reservation)
+
+    def close(self) -> None:
+        """Give everything back and settle the account; once, and without waiting."""
+        if self._closed:
+            return
+        self._closed = True
+        self._end_attempt("completed" if self.outcome == "completed" else "cancelled")
+        account, gateway = self.account, self._gateway
+        if account is None:
+            return
+        duration = time.perf_counter() - self._began
+        account.queue_ms = self._queue_seconds * 1000
+        account.duration_ms = duration * 1000
+        account.overhead_ms = max(
+            0.0, (duration - self._queue_seconds - self._upstream_seconds) * 1000
+        )
+        gateway.settle(self, account)
+        reservation, self._reservation = self._reservation, None
+        if reservation is not None:
+            gateway.quotas.settle(reservation, gateway.used(account))
+
+    def warning(self) -> str:
+        """What the client is told when it asked for a model that goes away, in English."""
+        if self.model.name == self.replaced:
+            after = f"; use {self.model.replacement}" if self.model.replacement else ""
+            return f"the model {self.replaced} is deprecated{after}"
+        return f"the model {self.replaced} is retired; {self.model.name} answered"
+
+    @property
+    def reservation(self) -> Reservation | None:
+        """The quota reserved for it, for the headers that tell what is left."""
+        return self._reservation
 
 
-def has_content(choice: _Choice) -> bool:
-    """Does a chunk's choice carry something generated (text, reasoning or a tool call)."""
-    delta = choice.delta or {}
-    return any(
-        name != "role" and bytes(value) not in (b"null", b'""', b"[]")
-        for name, value in delta.items()
-    )
+_NEXT_MODEL = frozenset(
+    ("engine_unavailable", "engine_timeout", "engine_cut", "queue_full", "queue_timeout")
+)
+_TIMED_OUT = frozenset(("engine_timeout", "queue_timeout"))
+
+
+def _endpoint_outcome(error: UpstreamError) -> EndpointOutcome:
+    return "timed_out" if isinstance(error, UpstreamTimeoutError) else "failed"
+
+
+def _most_tokens(model: Model) -> int:
+    """A count above this can't be true; engines count a template's tokens, hence the margin."""
+    return 4 * model.context + 100_000

@@ -1,6 +1,9 @@
-"""The /v1 routes: plain ASGI, so that a token costs little. Who may call: a key with `models`."""
+"""What else there is under /v1, in plain ASGI: models, files, batches, and what doesn't exist.
 
-import asyncio
+Who may call: a key with `models`, always. Requests to models take the short way of
+`gateway.http.protocol`.
+"""
+
 import uuid
 from typing import Any
 
@@ -8,179 +11,89 @@ import msgspec
 
 from chappe import __version__
 from chappe.core import telemetry
-from chappe.core.database import Database
 from chappe.core.errors import ChappeError
-from chappe.core.streaming import Receive, Scope, Send, until_disconnect
-from chappe.gateway.exchange import Exchange, Operation
-from chappe.gateway.service import Gateway, error_message
-from chappe.identity import Actor, authenticate, require
-
-# Stable codes of OpenAI's envelope, where theirs has a name for the case.
-_CODES = {
-    "key_missing": "invalid_api_key",
-    "key_invalid": "invalid_api_key",
-    "unknown_model": "model_not_found",
-    "scope_missing": "insufficient_permissions",
-    "too_busy": "rate_limit_exceeded",
-}
-_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-_OPERATIONS: dict[str, Operation] = {
-    "/v1/chat/completions": "chat.completions",
-    "/v1/embeddings": "embeddings",
-}
-
-
-def envelope(error: ChappeError, language: str = "en") -> dict[str, Any]:
-    """An error in OpenAI's envelope."""
-    kind = _TYPES.get(error.status)
-    if kind is None:
-        kind = "invalid_request_error" if error.status < 500 else "server_error"
-    return {
-        "error": {
-            "message": f"{error.title(language)}: {error.detail(language)}",
-            "type": kind,
-            "param": "model" if error.code == "unknown_model" else None,
-            "code": _CODES.get(error.code, error.code),
-        }
-    }
+from chappe.core.i18n import choose_language
+from chappe.core.streaming import Receive, Scope, Send
+from chappe.gateway.catalogue import Model
+from chappe.gateway.http.envelope import envelope
+from chappe.gateway.http.request import OPERATIONS
+from chappe.gateway.service import Gateway
+from chappe.identity import Actor, require
 
 
 class OpenAIApi:
     """ASGI application for paths under /v1."""
 
-    def __init__(self, gateway: Gateway, database: Database, max_body_bytes: int) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._database = database
-        self._max_body = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = telemetry.request_id.get() or uuid.uuid4().hex
-        answer = _Answer(send, request_id)
         headers = {name.lower(): value for name, value in scope["headers"]}
+        language = headers.get(b"accept-language")
         try:
-            actor = await authenticate(
-                self._database, headers.get(b"authorization", b"").decode("latin-1")
-            )
+            keys, authorization = self._gateway.keys, headers.get(b"authorization", b"")
+            actor = keys.get(authorization) or await keys.fetch(authorization)
             require(actor, "models")
             path, method = scope["path"].rstrip("/"), scope["method"]
-            if path == "/v1/models" or path.startswith("/v1/models/"):
-                if method != "GET":
-                    raise ChappeError("method_not_allowed", 405, method=method)
-                await answer.json(200, self._models(path.removeprefix("/v1/models").strip("/")))
+            if path.startswith(("/v1/files", "/v1/batches")):
+                if self._gateway.batches is None:
+                    raise ChappeError("not_found", 404)
+                scope["chappe.actor"] = actor
+                await self._gateway.batches(scope, receive, send)
                 return
-            operation = _OPERATIONS.get(path)
-            if operation is None:
+            if path != "/v1/models" and not path.startswith("/v1/models/"):
+                if path in OPERATIONS:
+                    raise ChappeError("method_not_allowed", 405, method=method)
                 raise ChappeError("not_found", 404)
-            if method != "POST":
+            if method != "GET":
                 raise ChappeError("method_not_allowed", 405, method=method)
-            body = await self._read(receive)
+            name = path.removeprefix("/v1/models").strip("/")
+            await _json(send, 200, self._model(actor, name) if name else self._models(actor))
         except ChappeError as error:
-            await answer.json(error.status, envelope(error))
-            return
-        await until_disconnect(receive, self._forward(actor, operation, body, answer))
+            said = choose_language(language.decode("latin-1")) if language else "en"
+            await _json(send, error.status, envelope(error, said))
 
-    def _models(self, name: str) -> dict[str, Any]:
-        items = [
-            {
-                "id": model.name,
-                "object": "model",
-                "created": 0,
-                "owned_by": "chappe",
-                "kind": model.kind,
-                "context_length": model.context,
-                "state": model.state,
-            }
-            for model in self._gateway.catalogue.all()
-        ]
-        if not name:
-            return {"object": "list", "data": items}
-        for item in items:
-            if item["id"] == name:
-                return item
-        raise ChappeError("unknown_model", 404, model=name)
+    def _models(self, actor: Actor) -> dict[str, Any]:
+        models = self._gateway.catalogue.visible(actor)
+        return {"object": "list", "data": [_view(model) for model in models]}
 
-    async def _read(self, receive: Receive) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise asyncio.CancelledError
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > self._max_body:
-                raise ChappeError("body_too_large", 413, limit=self._max_body)
-            pieces.append(piece)
-            if not message.get("more_body"):
-                return b"".join(pieces)
-
-    async def _forward(
-        self, actor: Actor, operation: Operation, body: bytes, answer: "_Answer"
-    ) -> None:
-        try:
-            async with self._gateway.exchange(actor, operation, body) as exchange:
-                if exchange.streamed:
-                    await self._stream(exchange, answer)
-                else:
-                    content = await exchange.whole()
-                    if exchange.status == 200:
-                        await answer.bytes(200, content)
-                    else:
-                        await answer.json(exchange.status, _refusal(exchange.status, content))
-        except ChappeError as error:
-            if answer.started:
-                # The status has gone: the client's library reads the error from the stream.
-                event = b"data: " + msgspec.json.encode(envelope(error)) + b"\n\n"
-                await answer.piece(event, last=True)
-            else:
-                await answer.json(error.status, envelope(error))
-
-    async def _stream(self, exchange: Exchange, answer: "_Answer") -> None:
-        await answer.start(
-            200, b"text/event-stream; charset=utf-8", (b"cache-control", b"no-cache")
-        )
-        async for event in exchange.events():
-            await answer.piece(event)
-        await answer.piece(b"", last=True)
+    def _model(self, actor: Actor, name: str) -> dict[str, Any]:
+        model = self._gateway.catalogue.get(name)
+        if model is None or model not in self._gateway.catalogue.visible(actor):
+            raise ChappeError("unknown_model", 404, model=name)
+        return _view(model)
 
 
-def _refusal(status: int, body: bytes) -> dict[str, Any]:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    code: object = None
-    try:
-        code = msgspec.json.decode(body)["error"].get("code")
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError):
-        code = None
-    return {"error": {"message": error_message(body), "type": kind, "param": None, "code": code}}
+def _view(model: Model) -> dict[str, Any]:
+    return {
+        "id": model.name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "chappe",
+        "kind": model.kind,
+        "aliases": list(model.aliases),
+        "description": model.description,
+        "context_length": model.context,
+        "max_output_tokens": model.max_output_tokens,
+        "modalities": list(model.modalities),
+        "licence": model.licence,
+        "parameters": {"total": model.parameters_total, "active": model.parameters_active},
+        "status": model.status,
+        "replacement": model.replacement,
+        "state": model.state,
+    }
 
 
-class _Answer:
-    """Sends one answer, with the headers that every answer has."""
-
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send = send
-        self._headers = [
-            (b"x-request-id", request_id.encode()),
-            (b"server", f"chappe/{__version__}".encode()),
-        ]
-        self.started = False
-
-    async def start(self, status: int, kind: bytes, *headers: tuple[bytes, bytes]) -> None:
-        self.started = True
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [(b"content-type", kind), *self._headers, *headers],
-            }
-        )
-
-    async def piece(self, data: bytes, last: bool = False) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
-
-    async def bytes(self, status: int, data: bytes) -> None:
-        await self.start(status, b"application/json", (b"content-length", str(len(data)).encode()))
-        await self.piece(data, last=True)
-
-    async def json(self, status: int, value: Any) -> None:
-        await self.bytes(status, msgspec.json.encode(value))
+async def _json(send: Send, status: int, value: Any) -> None:
+    data = msgspec.json.encode(value)
+    request_id = telemetry.request_id.get() or uuid.uuid4().hex
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(data)).encode()),
+        (b"x-request-id", request_id.encode()),
+        (b"server", f"chappe/{__version__}".encode()),
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": data})

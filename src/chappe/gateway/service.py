@@ -1,133 +1,332 @@
 """The gateway: one way to every model, for clients of /v1 and for our own applications."""
 
 import asyncio
-import base64
 import contextlib
 import logging
-import math
-import struct
-from collections.abc import AsyncIterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from chappe.core.database import Database
+from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
-from chappe.core.settings import ModelSettings, Settings
-from chappe.gateway.accounts import Account, Accounts, Outcome
-from chappe.gateway.catalogue import Catalogue, Model
-from chappe.gateway.engines import (
-    EngineProcess,
-    embedded_chat_model,
-    embedded_encoder,
-    engine_command,
-)
-from chappe.gateway.events import event_data
-from chappe.gateway.exchange import KINDS, Exchange, Operation, Request
-from chappe.gateway.upstream import Pool, UpstreamCutError, UpstreamError, UpstreamTimeoutError
-from chappe.identity import Actor
+from chappe.core.settings import Settings
+from chappe.core.streaming import Receive, Scope, Send
+from chappe.gateway.accounts import Account, Accounts
+from chappe.gateway.catalogue import Catalogue, Endpoint, Kind, Model, may_use
+from chappe.gateway.catalogue.secrets import Cipher
+from chappe.gateway.catalogue.source import CatalogueSource
+from chappe.gateway.configured import configured_models
+from chappe.gateway.dispatch.dispatcher import Dispatcher
+from chappe.gateway.dispatch.job import Priority
+from chappe.gateway.dispatch.routing import CatalogueView, ModelView, resolve
+from chappe.gateway.engines import EngineProcess, engine_command
+from chappe.gateway.engines.probing import Prober
+from chappe.gateway.exchange import Exchange
+from chappe.gateway.http.audio import AudioRequest
+from chappe.gateway.http.request import Operation, Request
+from chappe.gateway.http.upstream import Pool
+from chappe.gateway.metrics import GatewayMetrics
+from chappe.gateway.quotas import Limit, Quotas, Work
+from chappe.gateway.quotas.energy import energy_wh
+from chappe.gateway.quotas.estimate import bound
+from chappe.gateway.retries import RetryBudget
+from chappe.gateway.streams import ModelStream, error_message, unit_vectors
+from chappe.gateway.terms import DEFAULT, Terms
+from chappe.gateway.tracing import Tracing
+from chappe.identity import Actor, KeyCache
 
 log = logging.getLogger(__name__)
 
-
-def _from_settings(settings: ModelSettings) -> Model:
-    return Model(
-        settings.name,
-        settings.kind,
-        settings.upstream_name or settings.name,
-        base_url=settings.url.rstrip("/") if settings.url else None,
-        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
-        context=settings.context,
-        prompt_chars=settings.prompt_chars,
-        answer_tokens=settings.answer_tokens,
-        weak=settings.weak,
-        embedded=settings.path is not None,
-        state="ready" if settings.url else "starting",
-    )
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
 
 
-class ModelStream:
-    """Text of an answer as it is generated.
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The models that may answer, best first; never empty.
 
     Attributes:
-        finish_reason: `stop`, `length`…, once the text has been read to its end.
-        account: the request's account; holds the engine's token counts.
+        replaced: the retired or deprecated model that was asked for, if so.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self.account = exchange.account
-        self.finish_reason: str | None = None
-
-    async def text(self) -> AsyncIterator[str]:
-        """Pieces of text."""
-        async for event in self._exchange.events():
-            payload = event_data(event)
-            if payload is None or payload == b"[DONE]":
-                continue
-            chunk = msgspec.json.decode(payload)
-            if "error" in chunk:
-                raise ChappeError("engine_cut", 502, model=self.account.model)
-            for choice in chunk.get("choices", [])[:1]:
-                self.finish_reason = choice.get("finish_reason") or self.finish_reason
-                if piece := (choice.get("delta") or {}).get("content"):
-                    yield piece
+    models: tuple[Model, ...]
+    replaced: str | None
 
 
 class Gateway:
-    """Models, their engines, and the accounts of what is asked of them."""
+    """Models, the servers behind them, limits and accounts, in one process."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database_url: str) -> None:
         self._settings = settings
-        self._pool = Pool()
-        self._in_flight = 0
+        self.replica_id = uuid.uuid4()
+        self.connections = Connections(database_url)
+        self.upstream = Pool()
+        self.metrics = GatewayMetrics()
+        self.tracing = Tracing(settings.otlp_endpoint)
+        self.dispatcher = Dispatcher()
+        self.keys = KeyCache(self.connections, keep_seconds=settings.known_keys_seconds)
+        self.accounts = Accounts(
+            self.connections,
+            settings.data_dir,
+            self.replica_id,
+            max_bytes=settings.journal_max_bytes,
+        )
+        self.quotas = Quotas(
+            self.connections,
+            self.replica_id,
+            self.dispatcher.load,
+            self.dispatcher.observe_remote,
+        )
+        self.first_byte_timeout = settings.first_byte_timeout
+        self.inter_token_timeout = settings.inter_token_timeout
+        self.longest_wait = settings.longest_wait
+        self.tell_endpoint = settings.tell_endpoint
+        self._configured = configured_models(settings)
+        self._source = CatalogueSource(
+            self.connections,
+            settings.data_dir,
+            Cipher.from_settings(settings),
+            [item.model for item in self._configured],
+            self._use,
+        )
+        self._budgets: dict[str, RetryBudget] = {}
+        self._heads: dict[tuple[str, bytes], bytes] = {}
         self._chats = 0
         self._no_chat = asyncio.Event()
         self._no_chat.set()
-        self.accounts = Accounts(database)
-        self.engines: list[EngineProcess] = []
-        models: list[Model] = []
-        files: list[tuple[Model, Path | None]] = []
-        for given in settings.models:
-            model = _from_settings(given)
-            models.append(model)
-            if given.path is not None:
-                files.append((model, given.path))
-        if settings.embedded_chat and not any(model.kind == "chat" for model in models):
-            found = embedded_chat_model()
-            if found is not None:
-                models.append(found[0])
-                files.append(found)
-        if not any(model.kind == "embedding" for model in models):
-            encoder = embedded_encoder()
-            if encoder is not None:
-                models.append(encoder)
-                files.append((encoder, None))
-        self.catalogue = Catalogue(models)
-        for model, file in files:
-            self.engines.append(EngineProcess(model, engine_command(model, file)))
+        self._started = False
+        self.batches: Handler | None = None
+        self.engines = [
+            EngineProcess(
+                item.model.endpoints[-1],
+                item.model.kind,
+                engine_command(item.model, item.file),
+                self._engine_changed,
+            )
+            for item in self._configured
+            if item.embedded
+        ]
+        self._use([item.model for item in self._configured], [])
+        self._prober = Prober(
+            self.upstream,
+            self.connections,
+            settings.probe_interval,
+            self.dispatcher.probe,
+            self.dispatcher.observe_metrics,
+        )
+
+    # Life
 
     async def start(self, kinds: Sequence[str] = ("chat", "embedding")) -> None:
-        """Start the engines of these kinds and settle what a dead process left open."""
-        settled = await self.accounts.start()
-        if settled:
-            log.warning("accounts_interrupted", extra={"count": settled})
+        """Start the engines of these kinds, and everything that follows the database."""
+        self._started = True
+        await self.connections.open()
+        self.metrics.register()
+        self.metrics.queues = self.queues
+        self.connections.listen("chappe_identity", self.keys.clear)
+        self.keys.start()
+        await self.quotas.start()
+        await self.accounts.start()
+        await self._source.start()
         for engine in self.engines:
-            if engine.model.kind in kinds:
+            if engine.kind in kinds:
                 engine.start()
+        self._prober.start()
 
     async def stop(self) -> None:
-        """End the engines and settle what is under way."""
+        """End the engines, write what is left to write, and leave."""
+        if not self._started:
+            return
+        await self._prober.stop()
         await asyncio.gather(*(engine.stop() for engine in self.engines))
-        await self._pool.close()
+        await self.upstream.close()
+        self.dispatcher.close()
+        self.tracing.stop()
+        await self._source.stop()
         await self.accounts.stop()
+        await self.keys.stop()
+        await self.quotas.stop()
+        await self.connections.close()
 
     async def wait_ready(self, seconds: float) -> None:
         """Wait for the embedded engines, at most `seconds` in all."""
         started = [engine for engine in self.engines if engine.started]
         await asyncio.gather(*(engine.wait_ready(seconds) for engine in started))
+
+    def _use(self, models: list[Model], limits: list[Limit]) -> None:
+        """A catalogue comes into force: nothing that runs is disturbed."""
+        self.quotas.set_limits(limits)
+        self.catalogue = Catalogue(models)
+        self._endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
+        self._heads.clear()
+        self._view = CatalogueView.of(
+            tuple(
+                ModelView(m.name, m.aliases, m.status, m.replacement, m.fallbacks) for m in models
+            )
+        )
+        self.dispatcher.update(models)
+        if hasattr(self, "_prober"):
+            self._prober.watch(self._endpoints.values())
+
+    def _engine_changed(self) -> None:
+        self._heads.clear()
+        self.dispatcher.update(self.catalogue.all())
+
+    # What an exchange asks for
+
+    def route(self, name: str, kind: Kind, actor: Actor) -> Route:
+        """The models that may answer a request for `name`.
+
+        Raises:
+            ChappeError: `unknown_model` (404), or `model_retired` (410) without a replacement.
+        """
+        asked = self.catalogue.find(name, kind, actor)
+        route = resolve(name, self._view)
+        models = tuple(
+            model
+            for found in route.models
+            if (model := self.catalogue.get(found)) is not None
+            and model.kind == kind
+            and may_use(actor, model)
+        )
+        if not models:
+            raise ChappeError("model_retired", 410, model=asked.name)
+        return Route(models, route.replaced)
+
+    def endpoint(self, endpoint_id: str) -> Endpoint:
+        """An endpoint of the catalogue in force."""
+        return self._endpoints[endpoint_id]
+
+    def endpoint_head(self, endpoint: Endpoint, content_type: bytes) -> bytes:
+        """The header lines of every request to an endpoint."""
+        head = self._heads.get((endpoint.id, content_type))
+        if head is None:
+            head = b"content-type: %b\r\naccept: */*\r\n" % content_type
+            if endpoint.api_key:
+                head += b"authorization: Bearer %b\r\n" % endpoint.api_key.encode("latin-1")
+            if len(self._heads) > 1000:  # each form has a boundary of its own
+                self._heads.clear()
+            self._heads[endpoint.id, content_type] = head
+        return head
+
+    def retry_budget(self, model: str) -> RetryBudget:
+        """What may be tried again for a model."""
+        budget = self._budgets.get(model)
+        if budget is None:
+            budget = self._budgets[model] = RetryBudget()
+        return budget
+
+    @staticmethod
+    def now() -> float:
+        """The dispatcher's clock."""
+        return asyncio.get_running_loop().time()
+
+    @staticmethod
+    async def pause(seconds: float) -> None:
+        """A limit that slows down."""
+        await asyncio.sleep(seconds)
+
+    def bound(self, model: Model, request: Request | AudioRequest) -> Work:
+        """The most that a request can cost, for the quota to reserve."""
+        if isinstance(request, AudioRequest):
+            return Work(0, 0, audio_seconds=request.seconds)
+        read, written = bound(request.prompt, request.output_limit, request.answers, model)
+        return Work(read, written, energy_wh=energy_wh(model, read, written))
+
+    def counter(
+        self, model: Model, request: Request | AudioRequest
+    ) -> Callable[[], Awaitable[int | None]] | None:
+        """Counts a prompt's tokens with the engine's own tokenizer, where it has one to ask."""
+        if isinstance(request, AudioRequest):
+            return None
+        return lambda: self._count(model, request)
+
+    async def _count(self, model: Model, request: Request) -> int | None:
+        for endpoint in model.endpoints:
+            if endpoint.engine not in ("vllm", "llamacpp") or endpoint.base_url is None:
+                continue
+            text = request.prompt.decode(errors="replace")
+            body = (
+                {"content": text}
+                if endpoint.engine == "llamacpp"
+                else {"model": endpoint.upstream_names[model.name], "prompt": text}
+            )
+            with contextlib.suppress(Exception):
+                head = self.endpoint_head(endpoint, b"application/json")
+                address = endpoint.base_url.removesuffix("/v1") + "/tokenize"
+                data = msgspec.json.encode(body)
+                response = await self.upstream.send(b"POST", address, head, data, 2.0, 2.0)
+                try:
+                    answer = msgspec.json.decode(await response.read())
+                finally:
+                    response.release()
+                return int(answer["count"] if "count" in answer else len(answer["tokens"]))
+        return None
+
+    @staticmethod
+    def used(account: Account) -> Work:
+        """What a request did cost."""
+        read, written = account.tokens_in or 0, account.tokens_out or 0
+        return Work(read, written, account.audio_seconds or 0.0, account.energy_wh or 0.0)
+
+    def open_account(
+        self,
+        actor: Actor,
+        request: Request | AudioRequest,
+        model: Model,
+        terms: Terms,
+        priority: Priority,
+    ) -> Account:
+        """Open the account of a request that was admitted."""
+        account = Account(
+            actor=actor.kind,
+            key_id=actor.key_id,
+            person_id=actor.person_id,
+            organisation_id=actor.organisation_id,
+            operation=request.operation,
+            model=model.name,
+            requested_model=request.model,
+            streamed=request.stream,
+            priority=priority,
+        )
+        account.trace_id = terms.trace_id or account.id.hex
+        self.accounts.open(account)
+        if model.kind == "chat":
+            self._chats += 1
+            self._no_chat.clear()
+        return account
+
+    def settle(self, exchange: Exchange, account: Account) -> None:
+        """Settle the account of a request that ended."""
+        if exchange.model.kind == "chat":
+            self._chats -= 1
+            if not self._chats:
+                self._no_chat.set()
+        if isinstance(exchange.request, AudioRequest) and account.audio_seconds is None:
+            account.audio_seconds = exchange.request.seconds
+        account.energy_wh = energy_wh(
+            exchange.model, account.tokens_in or 0, account.tokens_out or 0
+        )
+        self.accounts.settle(account, exchange.outcome, exchange.error, exchange.status)
+        self.metrics.settled(account, exchange.outcome)
+        self.tracing.export(exchange, account, exchange.outcome)
+
+    # For operators
+
+    def queues(self) -> list[dict[str, Any]]:
+        """Queues and endpoints of this process, with the endpoints' names."""
+        queues = self.dispatcher.queues()
+        for queue in queues:
+            for endpoint in queue["endpoints"]:
+                known = self._endpoints.get(endpoint["id"])
+                endpoint["name"] = known.name if known else endpoint["id"]
+                endpoint["site"] = known.site if known else ""
+                endpoint["probe"] = self._prober.last(endpoint["id"])
+        return queues
 
     async def wait_no_chat(self, seconds: float) -> None:
         """Until nobody is being answered by a chat model, at most `seconds`.
@@ -138,80 +337,50 @@ class Gateway:
             async with asyncio.timeout(seconds):
                 await self._no_chat.wait()
 
-    def _chat_began(self) -> None:
-        self._chats += 1
-        self._no_chat.clear()
-
-    def _chat_ended(self) -> None:
-        self._chats -= 1
-        if not self._chats:
-            self._no_chat.set()
+    # For our own applications
 
     @property
     def encoder(self) -> Model | None:
-        """The embedding model of this installation."""
+        """The embedding model that search uses."""
         if self._settings.encoder:
-            return self.catalogue.find(self._settings.encoder, "embedding")
+            return self.catalogue.get(self._settings.encoder)
         return self.catalogue.default("embedding")
 
     @asynccontextmanager
     async def exchange(
-        self, actor: Actor, operation: Operation, body: bytes
+        self, actor: Actor, operation: Operation, body: bytes, terms: Terms = DEFAULT
     ) -> AsyncIterator[Exchange]:
-        """Forward a request and give its answer; the account is settled in every case.
+        """Forward a request and give its answer; everything is given back in every case.
 
         Raises:
-            ChappeError: `invalid_request`, `unknown_model`, `too_busy`, `engine_unavailable`,
-                `engine_timeout` or `engine_cut`.
+            ChappeError: `invalid_request`, `unknown_model`, `quota_exceeded`, `queue_full`,
+                `queue_timeout`, `not_cleared`, `engine_unavailable`, `engine_timeout` or
+                `engine_cut`.
         """
-        request = Request(body)
-        model = self.catalogue.find(request.model, KINDS[operation])
-        if model.base_url is None:
-            raise ChappeError("engine_unavailable", 503, model=model.name)
-        if self._in_flight >= self._settings.max_concurrent_requests:
-            raise ChappeError("too_busy", 429)
-        self._in_flight += 1
-        if operation == "chat.completions":
-            self._chat_began()
-        account = Account(model.name)
-        outcome: Outcome = "cancelled"
-        reason: str | None = None
-        exchange: Exchange | None = None
-        headers = {"content-type": "application/json", "accept": "*/*"}
-        if model.api_key:
-            headers["authorization"] = f"Bearer {model.api_key}"
-        path = operation.replace(".", "/")
+        exchange = Exchange(self, actor, Request(operation, body), terms)
         try:
-            await self.accounts.open(account, actor, operation, request.stream)
-            async with self._pool.request(
-                "POST",
-                f"{model.base_url}/{path}",
-                body=request.upstream_body(model.upstream_name),
-                headers=headers,
-                first_byte=self._settings.first_byte_timeout,
-                silence=self._settings.inter_token_timeout,
-            ) as response:
-                exchange = Exchange(request, response, account)
-                yield exchange
-                outcome = exchange.outcome
-        except UpstreamTimeoutError as error:
-            outcome, reason = "timed_out", str(error)
-            seconds = f"{error.seconds:g}"
-            raise ChappeError("engine_timeout", 504, model=model.name, seconds=seconds) from None
-        except UpstreamCutError as error:
-            outcome, reason = "failed", str(error)
-            raise ChappeError("engine_cut", 502, model=model.name) from None
-        except UpstreamError as error:
-            outcome, reason = "failed", str(error)
-            raise ChappeError("engine_unavailable", 503, model=model.name) from None
-        except ChappeError as error:
-            outcome, reason = "failed", error.code
-            raise
+            await exchange.start()
+            yield exchange
         finally:
-            self._in_flight -= 1
-            if operation == "chat.completions":
-                self._chat_ended()
-            await self.accounts.settle(account, outcome, reason)
+            exchange.close()
+
+    async def call(
+        self, actor: Actor, operation: Operation, body: bytes, priority: Priority = "batch"
+    ) -> tuple[int, bytes, str]:
+        """One whole answer: its status, its body and the request's identifier.
+
+        Raises:
+            ChappeError: as :meth:`exchange`.
+        """
+        async with self.exchange(actor, operation, body, Terms(priority=priority)) as exchange:
+            answer = exchange.body
+            if exchange.streamed:
+                pieces = []
+                while piece := await exchange.piece():
+                    pieces.append(piece)
+                answer = b"".join(pieces)
+            assert exchange.account is not None
+            return exchange.status, answer, exchange.account.id.hex
 
     @asynccontextmanager
     async def chat(
@@ -227,13 +396,16 @@ class Gateway:
             ChappeError: as :meth:`exchange`, and `engine_refused`.
         """
         body = {"model": model, "messages": list(messages), "stream": True} | parameters
-        async with self.exchange(actor, "chat.completions", msgspec.json.encode(body)) as exchange:
+        async with self.exchange(
+            actor, "chat.completions", msgspec.json.encode(body), Terms(priority="interactive")
+        ) as exchange:
             if not exchange.streamed:
-                reason = error_message(await exchange.whole())
-                raise ChappeError("engine_refused", 502, reason=reason)
+                raise ChappeError("engine_refused", 502, reason=error_message(exchange.body))
             yield ModelStream(exchange)
 
-    async def embed(self, actor: Actor, texts: Sequence[str]) -> list[bytes]:
+    async def embed(
+        self, actor: Actor, texts: Sequence[str], priority: Priority = "interactive"
+    ) -> list[bytes]:
         """Unit vectors of `texts`, as little-endian float32 bytes.
 
         Raises:
@@ -245,33 +417,10 @@ class Gateway:
         body = msgspec.json.encode(
             {"model": encoder.name, "input": list(texts), "encoding_format": "base64"}
         )
-        async with self.exchange(actor, "embeddings", body) as exchange:
-            answer = await exchange.whole()
-            if exchange.status != 200:
-                raise ChappeError("engine_refused", 502, reason=error_message(answer))
-        items = sorted(msgspec.json.decode(answer)["data"], key=lambda item: item["index"])
-        if len(items) != len(texts):
+        status, answer, _ = await self.call(actor, "embeddings", body, priority)
+        if status != 200:
+            raise ChappeError("engine_refused", 502, reason=error_message(answer))
+        vectors = unit_vectors(answer)
+        if len(vectors) != len(texts):
             raise ChappeError("engine_cut", 502, model=encoder.name)
-        return [_unit(item["embedding"]) for item in items]
-
-
-def _unit(embedding: str | list[float]) -> bytes:
-    if isinstance(embedding, str):
-        data = base64.b64decode(embedding)
-        values: Sequence[float] = struct.unpack(f"<{len(data) // 4}f", data)
-    else:
-        values = embedding  # an endpoint that doesn't know base64 answers with numbers
-    norm = math.sqrt(math.fsum(value * value for value in values)) or 1.0
-    return struct.pack(f"<{len(values)}f", *(value / norm for value in values))
-
-
-def error_message(body: bytes) -> str:
-    """The sentence inside an endpoint's error answer, whatever its shape."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return body[:300].decode(errors="replace")
-    error = value.get("error", value) if isinstance(value, dict) else value
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("detail") or error
-    return str(error)[:1000]
+        return vectors

@@ -83,7 +83,7 @@ async def fill(
             for _, title, headings, body in rows
         ]
         await gateway.wait_no_chat(YIELD_SECONDS)
-        vectors = await gateway.embed(SYSTEM, texts)
+        vectors = await gateway.embed(SYSTEM, texts, "batch")
         async with database.session() as session:
             # A passage may have been replaced meanwhile: its row is simply not there any more.
             await session.execute(

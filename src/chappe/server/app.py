@@ -122,5 +122,5 @@ def build_app(runtime: Runtime) -> Observe:
     folder = page_folder(settings)
     if folder is not None:
         api.mount("/", StaticFiles(directory=folder, html=True))
-    v1 = OpenAIApi(runtime.gateway, runtime.database, settings.max_body_bytes)
+    v1 = OpenAIApi(runtime.gateway)
     return Observe(_Application(api, v1), settings.hosts)

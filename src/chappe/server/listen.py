@@ -42,11 +42,18 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: Any) -> Server:
-    """A server for an application; it gives running answers three seconds when it stops."""
+def make_server(app: Any, protocol: type[asyncio.Protocol] | None = None) -> Server:
+    """A server for an application; it gives running answers three seconds when it stops.
+
+    Args:
+        app: the ASGI application.
+        protocol: uvicorn's own, or one made from it.
+    """
     return Server(
         uvicorn.Config(
             app,
+            http=protocol or "httptools",
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",

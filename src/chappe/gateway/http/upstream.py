@@ -7,6 +7,7 @@ no limit on their number: how many requests a server may have is dispatch's deci
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -20,13 +21,20 @@ import httptools
 
 _MAX_HEADER_BYTES = 65_536
 _CONNECT_SECONDS = 5.0
+_END_SECONDS = 0.05
 _HIGH_WATER = 262_144
 _WATCH_SECONDS = 0.25
 _IDLE_SECONDS = 30.0
 
 
 class UpstreamError(Exception):
-    """The endpoint can't be reached, or doesn't speak HTTP."""
+    """The endpoint can't be reached, or doesn't speak HTTP.
+
+    Attributes:
+        shown: what came whole of a stream just before, in the same piece.
+    """
+
+    shown: bytes = b""
 
 
 class UpstreamTimeoutError(UpstreamError):
@@ -38,13 +46,7 @@ class UpstreamTimeoutError(UpstreamError):
 
 
 class UpstreamCutError(UpstreamError):
-    """The endpoint closed the connection in the middle of its answer, or spoiled it.
-
-    Attributes:
-        shown: what came whole just before, in the same piece.
-    """
-
-    shown: bytes = b""
+    """The endpoint closed the connection in the middle of its answer, or spoiled it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class _Connection(asyncio.Protocol):
 
 
 class Response:
-    """An answer whose head has come. Read it with `piece()`, `body()` or `read()`, then `release`."""
+    """An answer whose head has come. Read it with `piece`, `body` or `read`, then `release` it."""
 
     __slots__ = ("_connection", "_origin", "_pool", "headers", "status")
 
@@ -301,6 +303,15 @@ class Response:
                 raise UpstreamError("answer too large")
             pieces.append(data)
         return b"".join(pieces)
+
+    async def end(self) -> None:
+        """Wait shortly for the end of a body of which all that matters was read."""
+        connection = self._connection
+        if not connection.complete and connection.error is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS):
+                    await connection.wait()
+            connection.take()
 
     def release(self) -> None:
         """Keep the connection if the answer was read to its end, else close it; once."""

@@ -217,8 +217,8 @@ create table gateway_replica (
     host text not null default '',
     started_at timestamptz not null default now(),
     heartbeat_at timestamptz not null default now(),
-    -- Divides a limit when the database is away: the number of replicas that it last saw.
-    share_of integer not null default 1 check (share_of > 0),
+    -- Part of every limit that it may grant itself while the database is away; together 1 at most.
+    share double precision not null default 0 check (share between 0 and 1),
     load jsonb not null default '{}'
 );
 
@@ -240,6 +240,124 @@ create table quota_lease (
         references quota_window(limit_id, period_start) on delete cascade
 );
 create index ix_quota_lease_replica_id on quota_lease (replica_id);
+
+-- The only clock of quotas; tests replace it.
+create function quota_now() returns timestamptz language sql volatile
+    return clock_timestamp();
+
+create function quota_start(unit text, moment timestamptz) returns timestamptz language sql stable
+    return coalesce(date_trunc(unit, moment at time zone 'UTC') at time zone 'UTC', '-infinity');
+
+-- Part of a limit's window that silent replicas may be serving from on their own: those not heard
+-- since 3 s before it began (chappe.gateway.quotas.lease says when they do).
+create function quota_silent(start timestamptz, except_for uuid)
+    returns double precision language sql stable
+    return (select coalesce(sum(share), 0) from gateway_replica
+        where id <> except_for and heartbeat_at < start - interval '3 seconds');
+
+-- Sets what a replica holds of a limit's present window. It says which window it knows and what it
+-- keeps and has used of that one; when another has begun, only `debt` is carried into it. It gets
+-- what it has used and `want` more, as far as there is any; nothing more than it keeps if that
+-- would be less than `need` more. What was used is counted whatever is left. No row: no limit.
+create function quota_hold(
+    the_limit uuid, replica uuid, known double precision, kept double precision,
+    used double precision, debt double precision, need double precision, want double precision,
+    out held double precision, out total double precision, out amount double precision,
+    out start double precision, out moment double precision
+) returns setof record language plpgsql as $$
+declare
+    began timestamptz;
+    unit text;
+    before double precision;
+    base double precision;
+begin
+    -- The lock comes before the clock is read: who waited for it must not use an old window.
+    perform pg_advisory_xact_lock(hashtextextended(the_limit::text, 20));
+    select q.amount, q.period into amount, unit from quota_limit q where q.id = the_limit;
+    if not found then
+        return;
+    end if;
+    moment := extract(epoch from quota_now());
+    began := quota_start(unit, to_timestamp(moment));
+    start := extract(epoch from began);
+    if start is not distinct from known then
+        base := greatest(kept, used);
+    else
+        base := debt;
+        used := debt;
+    end if;
+    insert into quota_window (limit_id, period_start) values (the_limit, began)
+        on conflict do nothing;
+    select w.leased into total from quota_window w
+        where w.limit_id = the_limit and w.period_start = began for update;
+    before := coalesce((select l.granted from quota_lease l where l.limit_id = the_limit
+        and l.period_start = began and l.replica_id = replica), 0);
+    held := least(used + want, amount * (1 - quota_silent(began, replica)) - (total - before));
+    if held < used + need then
+        held := base;
+    end if;
+    held := greatest(base, held);
+    total := total - before + held;
+    if held <> before then
+        update quota_window w set leased = total
+            where w.limit_id = the_limit and w.period_start = began;
+        insert into quota_lease values (the_limit, began, replica, held)
+            on conflict (limit_id, period_start, replica_id) do update set granted = held;
+    end if;
+    return next;
+end $$;
+
+-- A replica's sign of life: it tells its load and gets its share of the limits, the number of
+-- replicas heard in the last 10 s, and their load. `fresh`: it wasn't known (any more).
+create function replica_beat(
+    replica uuid, the_host text, the_load jsonb, tidy boolean,
+    out moment double precision, out fresh boolean, out alive integer,
+    out share double precision, out loads jsonb
+) language plpgsql as $$
+declare
+    instant timestamptz;
+begin
+    -- Shares are settled one replica at a time; one that stops here must not stop the others.
+    perform set_config('idle_in_transaction_session_timeout', '3000', true);
+    perform pg_advisory_xact_lock(2020);
+    instant := quota_now();
+    moment := extract(epoch from instant);
+    if tidy then
+        delete from gateway_replica r
+            where r.heartbeat_at < instant - interval '1 hour' and r.id <> replica;
+    end if;
+    select 1 + count(*) filter (where r.heartbeat_at > instant - interval '10 seconds'),
+           1 - coalesce(sum(r.share), 0),
+           coalesce(jsonb_agg(r.load) filter
+               (where r.heartbeat_at > instant - interval '10 seconds'), '[]')
+        into alive, share, loads from gateway_replica r where r.id <> replica;
+    share := greatest(0, least(share, 1.0 / alive));
+    insert into gateway_replica as r (id, host, heartbeat_at, share, load)
+        values (replica, the_host, instant, share, the_load)
+        on conflict (id) do update set heartbeat_at = instant, share = excluded.share,
+            load = the_load
+        returning r.xmax = 0 into fresh;
+end $$;
+
+-- What a replica held at once is free when it is gone. What it may have spent stays counted: its
+-- leases of windows, and its share of the windows that began in its silence.
+create function replica_gone() returns trigger language plpgsql as $$
+begin
+    update quota_window w set leased = greatest(0, w.leased - l.granted)
+        from quota_lease l
+        where l.replica_id = old.id and l.period_start = '-infinity'
+            and w.limit_id = l.limit_id and w.period_start = l.period_start;
+    insert into quota_window (limit_id, period_start, leased)
+        select q.id, quota_start(q.period, quota_now()), q.amount * old.share from quota_limit q
+            where q.period is not null and old.share > 0
+                and old.heartbeat_at < quota_start(q.period, quota_now()) - interval '3 seconds'
+            order by q.id
+        on conflict (limit_id, period_start)
+            do update set leased = quota_window.leased + excluded.leased;
+    return old;
+end $$;
+create trigger gateway_replica_gone before delete on gateway_replica
+    for each row execute function replica_gone();
 """
 
 ACCOUNTS = """
@@ -386,7 +504,8 @@ def downgrade() -> None:
         drop trigger api_key_changed on api_key;
         alter table api_key drop column level, drop column person_id, drop column organisation_id;
         drop table person_group_member, person_group, person, organisation cascade;
-        drop function audit_entry_is_final, catalogue_changed, identity_changed;
+        drop function audit_entry_is_final, catalogue_changed, identity_changed, quota_hold,
+            replica_beat, replica_gone, quota_start, quota_now;
         create table gateway_instance (
             id bigint primary key,
             started_at timestamptz not null default now()

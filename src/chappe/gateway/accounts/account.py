@@ -1,0 +1,88 @@
+"""The account of one request. No content is ever in it."""
+
+import random
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+Outcome = Literal[
+    "completed", "cancelled", "refused", "failed", "timed_out", "interrupted", "continued"
+]
+
+
+def new_id() -> uuid.UUID:
+    """A time-ordered identifier (RFC 9562, version 7): rows written together lie together."""
+    moment = time.time_ns() // 1_000_000
+    noise = random.getrandbits(74)
+    return uuid.UUID(
+        int=moment << 80 | 0x7 << 76 | (noise >> 62) << 64 | 0x2 << 62 | noise & (1 << 62) - 1
+    )
+
+
+class Account(msgspec.Struct, kw_only=True):
+    """A request in progress, and what is known of it so far; then a row of `request_account`.
+
+    Attributes:
+        id, started_at: together the row's key; fixed at admission.
+        tokens_in, tokens_cached, tokens_out: as the engine reported (`tokens_origin` "engine"),
+            or content events that went by before the answer was cut ("counted", a lower bound).
+        ttft_ms, duration_ms, queue_ms: milliseconds since admission; `overhead_ms` is our own time.
+        outcome: empty until it is settled.
+        began: moment of admission, by the monotonic clock.
+        segment: where in the journal its first record lies.
+    """
+
+    actor: str
+    key_id: uuid.UUID | None = None
+    person_id: uuid.UUID | None = None
+    organisation_id: uuid.UUID | None = None
+    operation: str
+    model: str
+    requested_model: str
+    streamed: bool
+    priority: str
+    id: uuid.UUID = msgspec.field(default_factory=new_id)
+    started_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
+    endpoint: str | None = None
+    site: str | None = None
+    outcome: str = ""
+    status: int | None = None
+    error: str | None = None
+    attempts: int = 1
+    tokens_in: int | None = None
+    tokens_cached: int | None = None
+    tokens_out: int | None = None
+    tokens_origin: Literal["none", "engine", "counted"] = "none"
+    audio_seconds: float | None = None
+    energy_wh: float | None = None
+    queue_ms: float | None = None
+    ttft_ms: float | None = None
+    duration_ms: float | None = None
+    overhead_ms: float | None = None
+    trace_id: str | None = None
+    continued: bool = False
+    began: float = msgspec.field(default_factory=time.perf_counter)
+    segment: int = -1
+
+    def first_token(self) -> None:
+        """Note the time to first token, once."""
+        if self.ttft_ms is None:
+            self.ttft_ms = (time.perf_counter() - self.began) * 1000
+
+    def usage(self, tokens_in: int | None, tokens_out: int | None, cached: int | None) -> None:
+        """Note the engine's own count."""
+        self.tokens_in, self.tokens_out, self.tokens_cached = tokens_in, tokens_out, cached
+        self.tokens_origin = "engine"
+
+    def count_event(self) -> None:
+        """Note one event with content, unless the engine has reported."""
+        if self.tokens_origin != "engine":
+            self.tokens_out = (self.tokens_out or 0) + 1
+            self.tokens_origin = "counted"
+
+    def sound(self, seconds: float) -> None:
+        """Note the seconds of sound, as the engine counts them."""
+        self.audio_seconds = seconds

@@ -1,0 +1,6 @@
+"""Limits on what may be asked: reserved before a request is sent, settled by what it did cost."""
+
+from chappe.gateway.quotas.limits import Limit, Work
+from chappe.gateway.quotas.service import Quotas, Reservation
+
+__all__ = ["Limit", "Quotas", "Reservation", "Work"]
