@@ -120,7 +120,8 @@ class Immediate:
         self.draw = draw
         self.count = count
         self.in_flight = [0] * count
-        self.others = [0] * count
+        self.loads = [0] * count
+        self._others = [0] * count
         self.running = [0] * count
         self.up = [True] * count
         self._queue: deque[tuple[Request, set[int]]] = deque()
@@ -129,9 +130,9 @@ class Immediate:
         """One of the servers that are up."""
         raise NotImplementedError
 
-    def load_of(self, server: int) -> int:
+    def loads_of(self, servers: Sequence[int]) -> Sequence[int]:
         """Requests there, ours and the other gateways'."""
-        return self.in_flight[server] + self.others[server]
+        return self.loads if len(servers) == self.count else [self.loads[s] for s in servers]
 
     def least(self, servers: Sequence[int], values: Sequence[float]) -> int:
         """The server with the smallest value, at random among equals."""
@@ -160,6 +161,7 @@ class Immediate:
         job = job_of(request)
         server = self.choose(job, servers, now)
         self.in_flight[server] += 1
+        self.loads[server] += 1
         self.sent(job, server)
         return request, server, server
 
@@ -168,6 +170,7 @@ class Immediate:
 
     def ended(self, handle: int, ok: bool, now: float, tokens: int) -> None:
         self.in_flight[handle] -= 1
+        self.loads[handle] -= 1
 
     def metrics(self, server: int, seen: Server, now: float) -> None:
         self.running[server] = seen.running
@@ -176,7 +179,8 @@ class Immediate:
         return [(s, n, 0) for s, n in enumerate(self.in_flight) if n]
 
     def remote(self, server: int, in_flight: int, prefill: int, now: float) -> None:
-        self.others[server] = in_flight
+        self._others[server] = in_flight
+        self.loads[server] = self.in_flight[server] + in_flight
 
     def probe(self, server: int, ok: bool, now: float) -> None:
         self.up[server] = ok
@@ -198,7 +202,7 @@ class LeastInFlight(Immediate):
     """Fewest requests under way."""
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
-        return self.least(servers, [self.load_of(s) for s in servers])
+        return self.least(servers, self.loads_of(servers))
 
 
 class TwoChoices(Immediate):
@@ -206,7 +210,7 @@ class TwoChoices(Immediate):
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
         one, two = self.draw.choice(servers), self.draw.choice(servers)
-        return one if self.load_of(one) <= self.load_of(two) else two
+        return one if self.loads[one] <= self.loads[two] else two
 
 
 class Aristote(Immediate):
@@ -298,14 +302,19 @@ class _Prefixes(Immediate):
         """Share of the prompt's blocks that each server read."""
         known = self.known(job)
         whole = max(1, len(job.prefix))
-        return [self.depth(job, s) / whole if s in known else 0.0 for s in servers]
+        if len(servers) < self.count:
+            return [self.depth(job, s) / whole if s in known else 0.0 for s in servers]
+        found = [0.0] * self.count
+        for server in known:
+            found[server] = self.depth(job, server) / whole
+        return found
 
 
 class ProductionStack(_Prefixes):
     """vLLM production-stack, load-aware: matched / prompt - (load - mean) / max(1, mean)."""
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
-        loads = [self.load_of(s) for s in servers]
+        loads = self.loads_of(servers)
         mean = sum(loads) / len(loads)
         scale = max(1.0, mean)
         scores = [
@@ -320,7 +329,7 @@ class SGLang(_Prefixes):
     least; where loads differ by over 64 and 1.5 times, the least loaded."""
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
-        loads = [self.load_of(s) for s in servers]
+        loads = self.loads_of(servers)
         most, fewest = max(loads), min(loads)
         if most - fewest > 64 and most > 1.5 * fewest:
             return self.least(servers, loads)
@@ -338,14 +347,15 @@ class LlmD(_Prefixes):
 
     def __init__(self, count: int, draw: random.Random) -> None:
         super().__init__(count, draw)
-        self.engines: Sequence[Server] = ()
+        self.queued: Sequence[int] = ()
+        self.kv: Sequence[float] = ()
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
-        queues = [self.engines[s].queued for s in servers]
+        queues = [self.queued[s] for s in servers]
         low, high = min(queues), max(queues)
         spread = max(1, high - low)
         scores = [
-            2 * (queue - low) / spread + 2 * self.engines[s].kv_usage - 3 * match
+            2 * (queue - low) / spread + 2 * self.kv[s] - 3 * match
             for s, queue, match in zip(servers, queues, self.matches(job, servers), strict=True)
         ]
         return self.least(servers, scores)

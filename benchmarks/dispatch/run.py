@@ -78,7 +78,7 @@ def people_p95(batch: bool, seed: int, scale: float) -> tuple[float, float]:
     seconds = workload.seconds - workload.warmup
     people = [r for r in requests if r.priority == "interactive" and r.at >= workload.warmup]
     # The last seconds' requests may not have begun yet.
-    waited = [r.ttft for r in people if r.at < workload.seconds - 10]
+    waited = [r.ttft for r in people if r.at < 0.95 * workload.seconds]
     tokens = _done_tokens([r for r in requests if r.priority == "batch"], workload.warmup)
     return quantile(waited, 0.95), tokens / seconds
 

@@ -47,9 +47,12 @@ class Simulation:
             else Chappe(count, draw, settings, weights or {})
             for _ in range(workload.replicas)
         ]
+        self._queued = [0] * count
+        self._kv = [0.0] * count
         for each in self.rules:
             if isinstance(each, LlmD):
-                each.engines = self.servers
+                each.queued, each.kv = self._queued, self._kv
+        self._left = len(requests)
         self._order = itertools.count()
         self._events: list[tuple[float, int, str, Any]] = []
         self._handles: dict[int, tuple[int, int, Any]] = {}
@@ -72,8 +75,8 @@ class Simulation:
         heapq.heappush(self._events, (time, next(self._order), kind, what))
 
     def run(self, until: float) -> None:
-        """Play the events up to `until`."""
-        while self._events and self._events[0][0] <= until:
+        """Play the events up to `until`, or to the end of the last request."""
+        while self._left and self._events[0][0] <= until:
             now, _, kind, what = heapq.heappop(self._events)
             if kind == "server":
                 server, version = what
@@ -97,6 +100,8 @@ class Simulation:
                 self._at(now + REFUSED_AFTER, "refused", request)
 
     def _plan(self, server: int) -> None:
+        self._queued[server] = self.servers[server].queued
+        self._kv[server] = self.servers[server].kv_usage
         time = self.servers[server].next_event()
         if time is not None:
             self._at(time, "server", (server, self.servers[server].version))
@@ -115,6 +120,7 @@ class Simulation:
         for request in ends:
             replica, _, handle = self._handles.pop(id(request))
             self.rules[replica].ended(handle, True, now, request.output)
+            self._left -= 1
             replicas.add(replica)
         for replica in replicas:
             self._dispatch(replica, now)
@@ -126,6 +132,7 @@ class Simulation:
         rule.ended(handle, False, now, 0)
         if request.first is not None:
             request.failed = True
+            self._left -= 1
         else:
             tried = self._tried.setdefault(id(request), set())
             tried.add(server)

@@ -271,8 +271,8 @@ def suite(scale: float = 1.0) -> list[Workload]:
         Workload(
             "2000 servers",
             (FAST,) * 1200 + (SLOW,) * 800,
-            shared_prompts(gamma(7_500, 1.5, seconds(4)), 1_500, 1_024, replicas=2),
-            seconds(4),
+            shared_prompts(gamma(7_500, 1.5, seconds(3)), 1_500, 1_024, replicas=2),
+            seconds(3),
             w / 20,
             replicas=2,
             itl=0.09,

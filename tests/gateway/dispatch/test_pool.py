@@ -279,3 +279,22 @@ def test_what_nobody_speaks_of_any_more_is_forgotten() -> None:
     assert pool.choose(Job("a"), 5.0) is None
     pool.probe("e0", True, 60.0)
     assert pool.choose(Job("a"), 60.0) is not None
+
+
+def test_a_server_that_comes_back_is_thought_to_have_an_empty_cache() -> None:
+    pool = Pool([Endpoint("a"), Endpoint("b")], DispatchSettings(), random.Random(1))
+    talk = Job("o", "normal", 4_000, 100, chain(b"conversation " * 1_200))
+    first = pool.begin(pool["a"], talk, 0.0)
+    pool.first_token(first, 0.5)
+    pool.end(first, "completed", 1.0, 4_000, 100)
+    again = pool.begin(pool["a"], talk, 2.0)
+    assert again.to_read < 1_000
+    pool.end(again, "cancelled", 2.1)
+    for moment in (3.0, 4.0):
+        pool.probe("a", False, moment)
+    pool.probe("a", True, 10.0)
+    trial = send(pool, Job("o", allowed=frozenset("a")), 10.0)
+    pool.first_token(trial, 10.1)
+    pool.end(trial, "completed", 10.2, 1, 1)
+    assert pool["a"].health.state == "healthy"
+    assert pool.begin(pool["a"], talk, 11.0).to_read == 4_000

@@ -250,6 +250,8 @@ class EndpointState:
     def went_cold(self, now: float) -> None:
         """It comes back, or is new: its cache is empty, and it is taken on gently."""
         self.warm_from = now
+        # What was recorded until now carries a smaller odometer.
+        self.odometer += 1
         self.cache_from = self.odometer
         self.others = self.others_prefill = 0
         self.kv_usage = None
