@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.gateway.events import EventSplitter, event_data
+from chappe.gateway.http.events import EventSplitter, event_data
 
 EVENTS = [b'data: {"a": "\xc3\xa9"}\n\n', b": comment\n\n", b"event: x\ndata: 1\ndata: 2\n\n"]
 

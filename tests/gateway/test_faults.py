@@ -124,7 +124,8 @@ def test_kill_9_in_the_middle_of_an_answer(
     endpoint.script = ["Bonjour."]
     again.key = running.key
     client(again).chat.completions.create(model="scripted", messages=MESSAGES)  # type: ignore[arg-type]
+    settled(again, 1)
     assert [row[0] for row in accounts(again)] == ["interrupted", "completed"]
     with psycopg.connect(database_of(again)) as connection:
-        assert connection.execute("select count(*) from gateway_instance").fetchone() == (1,)
+        assert connection.execute("select count(*) from gateway_replica").fetchone() == (1,)
     assert again.stop() == 0
