@@ -19,8 +19,7 @@ from measure import Tree, pin
 from tools import GATEWAY_CORE, LOAD_CORE, free_port, on_core
 
 ROOT = Path(__file__).parents[2]
-# How our gateway is started; `run.py --command` measures another, such as an earlier release's.
-COMMAND = "gateway"
+COMMAND = [sys.executable, "-m", "chappe", "gateway"]
 VLLM_ROUTER = "vllm-router==0.1.17"
 LITELLM = "litellm[proxy]==1.106.2"
 MODEL = "bench"
@@ -187,15 +186,16 @@ general_settings:
     return Peer("litellm", port, command, environment, "sk-bench", folder / "litellm.log")
 
 
-def chappe(folder: Path, upstream: int, command: str = COMMAND, source: Path = ROOT) -> Peer:
+def chappe(folder: Path, upstream: int, source: Path = ROOT) -> Peer:
     """Ours, with everything on: key, quotas, accounts in the embedded PostgreSQL, metrics."""
     port = free_port()
+    # The capacity is set: a learned one would make 1,000 streams wait, as it should.
+    model = {"name": MODEL, "url": f"http://127.0.0.1:{upstream}/v1", "capacity": 4096}
     environment = {
         "CHAPPE_DATA_DIR": str(folder / "chappe"),
         "CHAPPE_HOST": "127.0.0.1",
-        "CHAPPE_MODELS": f"{MODEL}=http://127.0.0.1:{upstream}/v1",
+        "CHAPPE_MODELS": json.dumps([model]),
         "CHAPPE_EMBEDDED_CHAT": "false",
-        "CHAPPE_MAX_CONCURRENT_REQUESTS": "4096",
         "CHAPPE_LOG_LEVEL": "warning",
         "PORT": str(port),
         "PYTHONPATH": str(source / "src"),
@@ -205,10 +205,8 @@ def chappe(folder: Path, upstream: int, command: str = COMMAND, source: Path = R
         return _run([sys.executable, "-m", "chappe", *arguments], environment, folder)
 
     key = run("key", "create", "--name", "bench").split()[-1]
-    if command == COMMAND:
-        configure_limits(run)
-    whole = [sys.executable, "-m", "chappe", *command.split()]
-    return Peer("chappe", port, whole, environment, key, folder / "chappe.log")
+    configure_limits(run)
+    return Peer("chappe", port, COMMAND, environment, key, folder / "chappe.log")
 
 
 def configure_limits(run: Callable[..., str]) -> None:

@@ -10,7 +10,6 @@ OURS = "chappe"
 _ROWS = (
     ("requests per processor-second", "requests_per_cpu_s", 0, False),
     ("requests a second", "requests_per_s", 0, False),
-    ("requests refused or failed", "errors", 0, False),
     ("added at one connection, p50, ms", "p50_ms", 3, True),
     ("added at one connection, p99, ms", "p99_ms", 3, True),
     ("added at 200 requests/s, p99, ms", "p99_ms_at_200", 3, True),
@@ -57,9 +56,10 @@ def spread(figures: Figures, name: str, peer: str) -> float:
 
 
 def ratio(figures: Figures, name: str, other: str) -> float | None:
-    """Ours divided by another's."""
-    ours, theirs = value(figures, name, OURS), value(figures, name, other)
-    return round(ours / theirs, 4) if ours is not None and theirs else None
+    """Ours divided by another's in the same round: the median of it over the rounds."""
+    ours, theirs = figures.values[name].get(OURS, []), figures.values[name].get(other, [])
+    ratios = [one / another for one, another in zip(ours, theirs, strict=False) if another]
+    return round(statistics.median(ratios), 4) if ratios else None
 
 
 def _cell(number: float | None, digits: int) -> str:
@@ -74,6 +74,8 @@ def print_table(figures: Figures, peers: list[str], foreign_share: float) -> Non
         numbers = [value(figures, name, peer, added=added) for peer in peers]
         if any(number is not None for number in numbers):
             print(title.ljust(width) + "".join(_cell(n, digits).rjust(13) for n in numbers))
+    failed = "".join(f"{figures.failed[peer]:,}".rjust(13) for peer in peers)
+    print("requests refused or failed, in all".ljust(width) + failed)
     for title, name in (
         ("ours ÷ theirs: requests per processor-second", "requests_per_cpu_s"),
         ("ours ÷ theirs: events per processor-second", "events_per_cpu_s"),
@@ -108,7 +110,7 @@ def last_line(figures: Figures, foreign_share: float) -> str:
             "throughput_of_vllm_router": ratio(figures, "requests_per_cpu_s", "vllm-router"),
             "throughput_of_litellm": ratio(figures, "requests_per_cpu_s", "litellm"),
             "requests_per_cpu_s": ours("requests_per_cpu_s", 0),
-            "errors": ours("errors", 0),
+            "errors": figures.failed[OURS],
             "added_p50_ms": ours("p50_ms", 3, added=True),
             "added_p99_ms": ours("p99_ms", 3, added=True),
             "added_p99_ms_at_200": ours("p99_ms_at_200", 3, added=True),

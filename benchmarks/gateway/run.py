@@ -1,7 +1,6 @@
 """Our gateway beside nginx, vLLM's router and LiteLLM, in one run. `make bench-gateway`."""
 
 import argparse
-import contextlib
 import os
 import sys
 import tempfile
@@ -15,14 +14,14 @@ import scenarios
 from peers import Peer, Unavailable
 from report import last_line, print_table
 from scenarios import Figures
-from tools import LOAD_CORE, Tools
+from tools import LOAD_CORE, Tools, prefer
 
 
 def start_peers(arguments: argparse.Namespace, folder: Path, upstream: int) -> list[Peer]:
     """Start every peer that can be had; say why for the others."""
 
     def ours(folder: Path, upstream: int) -> Peer:
-        return gateways.chappe(folder, upstream, arguments.command, arguments.source)
+        return gateways.chappe(folder, upstream, arguments.source)
 
     makers: dict[str, Callable[[Path, int], Peer]] = {
         "direct": gateways.direct,
@@ -59,7 +58,7 @@ def measure_all(
     for scenario in (scenarios.many_streams, scenarios.slow_reader):
         for peer in peers:
             _tell(f"{scenario.__name__}: {peer.name}")
-            scenario(tools, figures, peer, 2 * seconds)
+            scenario(tools, figures, peer, 3 * seconds)
     for peer in peers:
         if peer.name == "chappe":
             _tell("growth: chappe")
@@ -73,20 +72,18 @@ def _tell(text: str) -> None:
 def main() -> None:
     """Run all and print the table, then one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--growth", type=int, default=scenarios.GROWTH_REQUESTS, help="requests")
     parser.add_argument(
         "--peers",
         type=lambda text: text.split(","),
         default=["direct", "nginx", "vllm-router", "chappe", "litellm"],
     )
-    parser.add_argument("--command", default=gateways.COMMAND, help="ours, after `chappe`")
     parser.add_argument("--source", type=Path, default=gateways.ROOT, help="a checkout of ours")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {LOAD_CORE})
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)  # before the neighbours; every part inherits it
+    prefer()
     figures = Figures()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chappe-bench-") as scratch:

@@ -6,7 +6,7 @@ gateway's own, its database's apart.
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +26,17 @@ GROWTH_SECONDS = 90.0
 
 @dataclass
 class Figures:
-    """Every figure of every peer, one value for each round."""
+    """Every figure of every peer, one value for each round.
+
+    Attributes:
+        values: by figure, then by peer.
+        failed: requests refused or broken, in all scenarios, by peer.
+    """
 
     values: defaultdict[str, defaultdict[str, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
+    failed: Counter[str] = field(default_factory=Counter)
 
     def add(self, peer: Peer, **figures: float) -> None:
         """Keep one round's figures."""
@@ -56,8 +62,17 @@ class Run:
     growth_kib: int
 
 
-def run_load(tools: Tools, peer: Peer, *, watch: bool = False, **options: float) -> Run:
-    """Run the load against a peer; `watch` its memory meanwhile, four times a second."""
+def ask(tools: Tools, figures: Figures, peer: Peer, **options: float) -> dict[str, Any]:
+    """Run the load against a peer, and keep count of what fails."""
+    load = tools.load(peer.port, peer.key, **options)
+    figures.failed[peer.name] += load["errors"]
+    return load
+
+
+def run_load(
+    tools: Tools, figures: Figures, peer: Peer, *, watch: bool = False, **options: float
+) -> Run:
+    """As `ask`, with what it cost; `watch` the peer's memory meanwhile, four times a second."""
     before = peer.tree if peer.running else None
     at_rest = before.gateway_kib if before and watch else 0
     upstream = processor_seconds(tools.upstream.pid)
@@ -73,7 +88,7 @@ def run_load(tools: Tools, peer: Peer, *, watch: bool = False, **options: float)
     watcher = threading.Thread(target=follow)
     if watch:
         watcher.start()
-    load = tools.load(peer.port, peer.key, **options)
+    load = ask(tools, figures, peer, **options)
     ended.set()
     if watch:
         watcher.join()
@@ -98,15 +113,14 @@ def rest(figures: Figures, peer: Peer) -> None:
 
 def throughput(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> None:
     """64 connections, 1 kB requests, answers not streamed."""
-    tools.load(peer.port, peer.key, connections=CONNECTIONS, seconds=0.5)
-    run = run_load(tools, peer, connections=CONNECTIONS, seconds=seconds)
+    ask(tools, figures, peer, connections=CONNECTIONS, seconds=0.5)
+    run = run_load(tools, figures, peer, connections=CONNECTIONS, seconds=seconds)
     requests = run.load["requests"]
     figures.add(
         peer,
         requests_per_s=requests / run.load["seconds"],
         upstream_share=run.upstream_share,
         load_share=run.load["processor_s"] / run.load["seconds"],
-        errors=run.load["errors"],
     )
     if run.gateway_seconds:
         figures.add(
@@ -121,12 +135,10 @@ def throughput(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> No
 
 def latency(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> None:
     """One connection; then 200 requests a second; then the first token of streamed answers."""
-    one = tools.load(peer.port, peer.key, seconds=seconds)["latency_us"]
-    steady = tools.load(
-        peer.port, peer.key, seconds=seconds, connections=CONNECTIONS, per_second=200
-    )
+    one = ask(tools, figures, peer, seconds=seconds)["latency_us"]
+    steady = ask(tools, figures, peer, seconds=seconds, connections=CONNECTIONS, per_second=200)
     settle(peer)
-    streamed = tools.load(peer.port, peer.key, seconds=seconds / 2, tokens=2)["ttft_us"]
+    streamed = ask(tools, figures, peer, seconds=seconds / 2, tokens=2)["ttft_us"]
     figures.add(
         peer,
         p50_ms=one["p50"] / 1000,
@@ -140,6 +152,7 @@ def streams(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> None:
     """64 streams of 100 events a second."""
     run = run_load(
         tools,
+        figures,
         peer,
         connections=CONNECTIONS,
         requests=CONNECTIONS,
@@ -162,6 +175,7 @@ def many_streams(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> 
     begun = MANY_STREAMS / MANY_STREAMS_PER_SECOND
     run = run_load(
         tools,
+        figures,
         peer,
         watch=True,
         connections=MANY_STREAMS,
@@ -196,6 +210,7 @@ def slow_reader(tools: Tools, figures: Figures, peer: Peer, seconds: float) -> N
     before = tools.upstream_stats()
     run = run_load(
         tools,
+        figures,
         peer,
         watch=True,
         requests=1,
@@ -217,10 +232,10 @@ def growth(tools: Tools, figures: Figures, peer: Peer, requests: int = GROWTH_RE
     """Memory after 200,000 requests, less memory after the first 20,000."""
     warm = min(WARM_UP, requests // 10)
     limits = {"connections": CONNECTIONS, "seconds": GROWTH_SECONDS}
-    tools.load(peer.port, peer.key, requests=warm, **limits)
+    ask(tools, figures, peer, requests=warm, **limits)
     settle(peer)
     before = peer.tree.gateway_kib
-    done = tools.load(peer.port, peer.key, requests=requests - warm, **limits)["requests"] + warm
+    done = ask(tools, figures, peer, requests=requests - warm, **limits)["requests"] + warm
     settle(peer)
     grown = (peer.tree.gateway_kib - before) / 1024
     figures.add(peer, growth_requests=done)
