@@ -357,8 +357,9 @@ class Pool:
             UpstreamError: see the module.
         """
         origin, target, host = split_url(url)
-        message = b"%b %b HTTP/1.1\r\nhost: %b\r\ncontent-length: %d\r\n%b\r\n%b" % (
-            method, target, host, len(body), head, body,
+        length = b"" if method == b"GET" else b"content-length: %d\r\n" % len(body)
+        message = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b\r\n%b" % (
+            method, target, host, length, head, body,
         )  # fmt: skip
         while True:
             idle = self._idle[origin]
