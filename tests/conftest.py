@@ -75,6 +75,7 @@ def scripted(
         CHAPPE_MODELS=f"scripted={endpoint.url}",
         CHAPPE_FIRST_BYTE_TIMEOUT="3",
         CHAPPE_INTER_TOKEN_TIMEOUT="3",
+        CHAPPE_PROBE_INTERVAL="0.3",
     )
     running.wait_line(r"^ready ")
     running.key = running.wait_line(r"^key ").split()[1]

@@ -18,6 +18,8 @@ def database_of(running: support.Running) -> str:
 
 
 def accounts(running: support.Running, where: str = "true") -> list[tuple[object, ...]]:
+    """The accounts written so far; those of the last half second may still be on their way."""
+    time.sleep(0.7)
     with psycopg.connect(database_of(running)) as connection:
         return connection.execute(
             "select outcome, tokens_in, tokens_out, tokens_origin, ttft_ms, duration_ms, model"
