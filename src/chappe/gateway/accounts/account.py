@@ -22,8 +22,11 @@ def new_id() -> uuid.UUID:
     )
 
 
-class Account(msgspec.Struct, kw_only=True):
+class Account(msgspec.Struct, kw_only=True, array_like=True, eq=False, gc=False):
     """A request in progress, and what is known of it so far; then a row of `request_account`.
+
+    The order of the fields is the layout of the journal's records (:mod:`.records`), the first ones
+    being the columns of the table (:mod:`.rows`).
 
     Attributes:
         id, started_at: together the row's key; fixed at admission.
@@ -31,10 +34,13 @@ class Account(msgspec.Struct, kw_only=True):
             or content events that went by before the answer was cut ("counted", a lower bound).
         ttft_ms, duration_ms, queue_ms: milliseconds since admission; `overhead_ms` is our own time.
         outcome: empty until it is settled.
+        continued: was the answer gone on with at another endpoint.
         began: moment of admission, by the monotonic clock.
-        segment: where in the journal its first record lies.
+        segment: number of the journal's segment that holds its first record; -1 without one.
     """
 
+    id: uuid.UUID = msgspec.field(default_factory=new_id)
+    started_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     actor: str
     key_id: uuid.UUID | None = None
     person_id: uuid.UUID | None = None
@@ -42,12 +48,10 @@ class Account(msgspec.Struct, kw_only=True):
     operation: str
     model: str
     requested_model: str
-    streamed: bool
-    priority: str
-    id: uuid.UUID = msgspec.field(default_factory=new_id)
-    started_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     endpoint: str | None = None
     site: str | None = None
+    streamed: bool
+    priority: str
     outcome: str = ""
     status: int | None = None
     error: str | None = None
@@ -72,7 +76,9 @@ class Account(msgspec.Struct, kw_only=True):
         if self.ttft_ms is None:
             self.ttft_ms = (time.perf_counter() - self.began) * 1000
 
-    def usage(self, tokens_in: int | None, tokens_out: int | None, cached: int | None) -> None:
+    def usage(
+        self, tokens_in: int | None, tokens_out: int | None, cached: int | None = None
+    ) -> None:
         """Note the engine's own count."""
         self.tokens_in, self.tokens_out, self.tokens_cached = tokens_in, tokens_out, cached
         self.tokens_origin = "engine"

@@ -1,218 +1,254 @@
 """The local log of accounts: what was admitted is written here before anything is sent.
 
-Segments are files mapped into memory and shared with the kernel: what is written there outlives the
-process, also `kill -9`, without waiting for a disk (a power cut may take the last seconds, as the
-kernel writes them). A record is its length and CRC-32 (4 bytes each), then the account in msgpack;
-the header is written last, so that a torn record reads as the end. Space is reserved before it is
-used, so that a full disk is an error here and not a signal.
+A queue of files. Its tail is mapped into memory and shared with the kernel: what is written there
+outlives the process, also `kill -9`, and no request waits for a disk. Its head is deleted once all
+that it settled is in the database; an account that is still open there is written anew at the tail.
+
+Space is reserved on the disk before it is used: a full disk refuses a request here, rather than
+kill the process in the middle of a write, and what was admitted can always be settled.
 """
 
-import errno
-import fcntl
+import asyncio
+import logging
 import mmap
 import os
-import struct
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-import msgspec
-
 from chappe.core.errors import ChappeError
+from chappe.gateway.accounts import folder
 from chappe.gateway.accounts.account import Account
+from chappe.gateway.accounts.records import (
+    HEADER,
+    MARK,
+    MOST_BYTES,
+    OPENED,
+    SETTLED,
+    encode,
+    read_records,
+)
 
-SEGMENT_BYTES = 4 * 1024 * 1024
-_HEADER = struct.Struct("<II")
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Account)
+log = logging.getLogger(__name__)
+
+_SEGMENT_BYTES = 4 * 1024 * 1024
+_LEAST_SEGMENTS = 8
+_TYPICAL_BYTES = 512
 
 
-class Segment:
-    """One file.
+class _Segment:
+    """One file; `open` are the accounts whose first record is here and that aren't settled."""
 
-    Attributes:
-        number: its place in the order.
-        pending: accounts with a record here that aren't in the database yet.
-    """
+    __slots__ = ("data", "descriptor", "end", "number", "open", "path")
 
-    __slots__ = ("_map", "at", "number", "path", "pending")
-
-    def __init__(self, path: Path, number: int) -> None:
+    def __init__(self, path: Path, number: int, size: int) -> None:
         self.path = path
         self.number = number
-        self.at = 0
-        self.pending = 0
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.end = len(MARK)
+        self.open: set[Account] = set()
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, SEGMENT_BYTES)
-            self._map = mmap.mmap(descriptor, SEGMENT_BYTES)
+            os.posix_fallocate(self.descriptor, 0, size)
+            self.data = mmap.mmap(self.descriptor, size)
+            self.data[: len(MARK)] = MARK
         except BaseException:
+            os.close(self.descriptor)
             path.unlink(missing_ok=True)
             raise
-        finally:
-            os.close(descriptor)
 
-    def fits(self, size: int) -> bool:
-        """Is there room for a record of so many bytes."""
-        return self.at + _HEADER.size + size <= SEGMENT_BYTES
+    def seal(self) -> None:
+        """No more is written here; what isn't mapped doesn't count as our memory."""
+        self.data.close()
+        os.close(self.descriptor)
 
-    def append(self, payload: bytes) -> int:
-        """Write a record; gives its place."""
-        at, start = self.at, self.at + _HEADER.size
-        self._map[start : start + len(payload)] = payload
-        _HEADER.pack_into(self._map, at, len(payload), crc32(payload))
-        self.at = start + len(payload)
-        return at
 
-    def read(self, at: int) -> Account:
-        """The account at a place."""
-        size, _ = _HEADER.unpack_from(self._map, at)
-        return _DECODER.decode(self._map[at + _HEADER.size : at + _HEADER.size + size])
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Settled accounts to write, as they lie in the journal.
 
-    def remove(self) -> None:
-        """Delete the file."""
-        self._map.close()
-        self.path.unlink(missing_ok=True)
+    Attributes:
+        rows: each a JSON array.
+        segment, offset: where the next batch begins.
+        last: was there nothing after it when it was taken.
+    """
+
+    rows: list[bytes]
+    segment: int
+    offset: int
+    last: bool
 
 
 class Journal:
     """The journal of this process.
 
     Args:
-        folder: its folder, held by a lock as long as the process lives.
-        max_bytes: most that all segments together may take.
+        path: its folder, held as long as the process lives.
+        max_bytes: most that all its files together may take.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
-        self.folder = folder
-        # Held before it has its name: a folder that nobody holds is a dead process's.
-        unnamed = folder.with_name(f".{folder.name}")
-        unnamed.mkdir(parents=True, mode=0o700)
-        lock = lock_folder(unnamed)
-        assert lock is not None, "nobody else knows of it"
-        self._lock = lock
-        unnamed.rename(folder)
-        self._most = max(3, max_bytes // SEGMENT_BYTES)
-        self._number = 0
-        self._segments: dict[int, Segment] = {}
-        self._current = self._new()
-        # Made ahead: what was admitted can be settled even when the disk is full.
-        self._spare: Segment | None = self._new()
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self._folder = folder.create(path)
+        self._size = min(_SEGMENT_BYTES, max_bytes // _LEAST_SEGMENTS)
+        self._most = max_bytes // self._size
+        # A record never goes over a file's end, where a piece shorter than one may stay unused.
+        self._usable = self._size - len(MARK) - MOST_BYTES
+        self._segments: deque[_Segment] = deque()
+        self._spares: deque[_Segment] = deque()
+        self._numbers = 0
+        self._room = 0
+        self._cursor = (1, len(MARK))
+        self.open = 0
+        self.waiting = 0
 
-    def _new(self) -> Segment:
-        self._number += 1
-        return Segment(self.folder / f"{self._number:010d}.seg", self._number)
+    @property
+    def size(self) -> int:
+        """What its files take."""
+        return (len(self._segments) + len(self._spares)) * self._size
+
+    # Writing
 
     def opened(self, account: Account) -> None:
-        """Write an account that was just admitted.
+        """Write an account that was just admitted, and keep room to settle it.
 
         Raises:
             ChappeError: `accounts_full` (503): nothing is served that can't be accounted for.
         """
-        payload = _ENCODER.encode(account)
-        if not self._current.fits(len(payload)) and not self._roll():
+        payload = encode(account)
+        if len(payload) > MOST_BYTES // 2:
+            raise ValueError(f"the names in an account take {len(payload)} bytes")
+        if self._room < (self.open + 2) * MOST_BYTES and not self._make_room(self.open + 2):
             raise ChappeError("accounts_full", 503)
-        if self._spare is None and not self._make_spare():
-            raise ChappeError("accounts_full", 503)
-        self._current.append(payload)
-        self._current.pending += 1
-        account.segment = self._current.number
+        self.open += 1
+        self._note_open(account, payload)
 
-    def settled(self, account: Account) -> tuple[int, int]:
-        """Write an account that ended; gives the place of its record."""
-        payload = _ENCODER.encode(account)
-        if not self._current.fits(len(payload)):
-            self._roll()
-        at = self._current.append(payload)
-        self._current.pending += 1
-        return self._current.number, at
+    def _note_open(self, account: Account, payload: bytes) -> None:
+        segment = self._append(OPENED, payload)
+        segment.open.add(account)
+        account.segment = segment.number
 
-    def _roll(self) -> bool:
-        if self._spare is None and not self._make_spare():
-            return False
-        assert self._spare is not None
-        self._segments[self._current.number] = self._current
-        self._drop(self._current)
-        self._current, self._spare = self._spare, None
-        self._make_spare()
+    def settled(self, account: Account) -> None:
+        """Write an account that ended."""
+        payload = encode(account)
+        if len(payload) > MOST_BYTES - HEADER.size:
+            account.error = None
+            payload = encode(account)
+        segments = self._segments
+        segments[account.segment - segments[0].number].open.discard(account)
+        self._append(SETTLED, payload)
+        self.open -= 1
+        self.waiting += 1
+
+    def _append(self, kind: int, payload: bytes) -> _Segment:
+        """Write a record: its payload first, so that a torn one reads as the end."""
+        size = len(payload)
+        segment = self._segments[-1] if self._segments else self._next()
+        if segment.end + HEADER.size + size > self._size:
+            segment = self._next()
+        at = segment.end
+        begin = at + HEADER.size
+        segment.data[begin : begin + size] = payload
+        HEADER.pack_into(segment.data, at, size, crc32(payload, kind), kind)
+        segment.end = begin + size
+        self._room -= HEADER.size + size
+        return segment
+
+    def _next(self) -> _Segment:
+        """Go on in a new file, made ahead: :meth:`opened` saw to it."""
+        if self._segments:
+            self._segments[-1].seal()
+        segment = self._spares.popleft()
+        self._segments.append(segment)
+        self._measure_room()
+        return segment
+
+    def _measure_room(self) -> None:
+        self._room = len(self._spares) * self._usable
+        if self._segments:
+            self._room += max(0, self._size - MOST_BYTES - self._segments[-1].end)
+
+    def _make_room(self, records: int) -> bool:
+        """Reserve space for so many records; says if that could be done."""
+        while self._room < records * MOST_BYTES:
+            if self.size + self._size > self._most * self._size:
+                return False
+            number = self._numbers + 1
+            path = self._folder.path / f"{number:010d}{folder.SUFFIX}"
+            try:
+                self._spares.append(_Segment(path, number, self._size))
+            except OSError as error:
+                log.error("journal_cannot_grow", extra={"reason": error.strerror})
+                return False
+            self._numbers = number
+            self._measure_room()
         return True
 
-    def _make_spare(self) -> bool:
-        if len(self._segments) + 2 > self._most:
+    # Reading, for the writer
+
+    def take(self, most: int) -> Batch:
+        """The oldest settled accounts that aren't done; :meth:`done` moves on from them."""
+        number, offset = self._cursor
+        rows: list[bytes] = []
+        for segment in self._segments:
+            if segment.number < number:
+                continue
+            if segment.number > number:
+                number, offset = segment.number, len(MARK)
+            for kind, payload, after in read_records(segment.path, offset, segment.end):
+                offset = after
+                if kind == SETTLED:
+                    rows.append(payload)
+                    if len(rows) == most:
+                        return Batch(rows, number, offset, last=False)
+            offset = segment.end
+        return Batch(rows, number, offset, last=True)
+
+    def done(self, batch: Batch) -> None:
+        """A batch is in the database: forget it, and delete what nobody needs any more."""
+        self._cursor = (batch.segment, batch.offset)
+        self.waiting -= len(batch.rows)
+        while len(self._segments) > 1 and self._segments[0].number < batch.segment:
+            if self._segments[0].open and not self._move_open():
+                return
+            self._segments.popleft().path.unlink()
+
+    def _move_open(self) -> bool:
+        """Write the head's open accounts at the tail, if that frees more than it takes."""
+        head = self._segments[0]
+        if len(head.open) * _TYPICAL_BYTES > self._size // 4:
             return False
+        moved = [(account, encode(account)) for account in head.open]
+        taken = sum(HEADER.size + len(payload) for _, payload in moved)
+        if not self._make_room(self.open + 1 + taken // MOST_BYTES):
+            return False
+        for account, payload in moved:
+            self._note_open(account, payload)
+        head.open.clear()
+        return True
+
+    def unsettled(self) -> Iterator[Account]:
+        """The accounts that are open."""
+        for segment in self._segments:
+            yield from tuple(segment.open)
+
+    async def synchronise(self) -> None:
+        """Have the tail on the disk: what it holds then survives a power cut."""
+        if not self._segments:
+            return
+        descriptor = os.dup(self._segments[-1].descriptor)
         try:
-            self._spare = self._new()
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            return False
-        return True
+            await asyncio.to_thread(os.fdatasync, descriptor)
+        finally:
+            os.close(descriptor)
 
-    def read(self, place: tuple[int, int]) -> Account:
-        """A settled account, from its place."""
-        return self._segment(place[0]).read(place[1])
-
-    def _segment(self, number: int) -> Segment:
-        return self._current if number == self._current.number else self._segments[number]
-
-    def written(self, account: Account, settled_in: int) -> None:
-        """An account is in the database: its records aren't needed any more."""
-        for number in (account.segment, settled_in):
-            segment = self._segment(number)
-            segment.pending -= 1
-            if segment is not self._current:
-                self._drop(segment)
-
-    def _drop(self, segment: Segment) -> None:
-        if segment.pending == 0 and self._segments.pop(segment.number, None) is not None:
-            segment.remove()
-
-    def close(self, *, clean: bool) -> None:
-        """Leave; a clean journal, with nothing that isn't in the database, is removed."""
-        if clean:
-            for segment in (*self._segments.values(), self._current, self._spare):
-                if segment is not None:
-                    segment.remove()
-            remove_folder(self.folder)
-        os.close(self._lock)
-
-
-def lock_folder(folder: Path) -> int | None:
-    """Hold a journal's folder; None when a living process holds it. Close the number to let go."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def remove_folder(folder: Path) -> None:
-    """Delete a journal that has been taken care of; what was set aside stays."""
-    for path in (*folder.glob("*.seg"), folder / "lock"):
-        path.unlink(missing_ok=True)
-    if not any(folder.iterdir()):
-        folder.rmdir()
-
-
-def read_folder(folder: Path) -> Iterator[Account]:
-    """The last record of each account of a journal; its outcome is empty if it never ended."""
-    last: dict[bytes, Account] = {}
-    for path in sorted(folder.glob("*.seg")):
-        data = path.read_bytes()
-        at = 0
-        while at + _HEADER.size <= len(data):
-            size, check = _HEADER.unpack_from(data, at)
-            payload = data[at + _HEADER.size : at + _HEADER.size + size]
-            if not size or len(payload) < size or crc32(payload) != check:
-                break
-            account = _DECODER.decode(payload)
-            last[account.id.bytes] = account
-            at += _HEADER.size + size
-    yield from last.values()
-
-
-Waiting = deque[tuple[Account | None, tuple[int, int]]]
-"""Settled accounts to be written: the account, or None where it must be read at its place again."""
+    def close(self) -> None:
+        """Leave. A journal with nothing to write is removed, else it waits for the next start."""
+        for segment in (*list(self._segments)[-1:], *self._spares):
+            segment.seal()
+        if self.open or self.waiting:
+            for spare in self._spares:
+                spare.path.unlink()
+            self._folder.let_go()
+        else:
+            self._folder.remove()

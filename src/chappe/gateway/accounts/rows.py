@@ -1,19 +1,10 @@
 """Writing accounts into the database: each once, and into the hourly sums only when new."""
 
-import asyncio
-import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
-import msgspec
-import psycopg
+from chappe.core.connections import Connections
 
-from chappe.core.connections import Connection, Connections
-from chappe.gateway.accounts.account import Account
-
-log = logging.getLogger(__name__)
-
-_COLUMNS = {
+COLUMNS = {
     "id": "uuid",
     "started_at": "timestamptz",
     "actor": "text",
@@ -43,85 +34,45 @@ _COLUMNS = {
     "overhead_ms": "double precision",
     "trace_id": "text",
 }
-_NAMES = ", ".join(_COLUMNS)
-_TYPED = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-_KEY = "hour, organisation_id, person_id, key_id, model, endpoint, site, operation, outcome"
-_SUMS = (
+"""Columns of `request_account`, in the order of the first fields of `Account`."""
+KEY = (
+    "hour", "organisation_id", "person_id", "key_id", "model", "endpoint", "site", "operation",
+    "outcome",
+)  # fmt: skip
+SUMS = (
     "requests", "tokens_in", "tokens_cached", "tokens_out", "audio_seconds", "energy_wh",
     "queue_ms", "duration_ms",
 )  # fmt: skip
-# Several processes add to the same sums: rows are taken in one order, so that none waits in a ring.
+"""Columns of `usage_hour`: what it is by, and what it adds up."""
+
+_NAMES = ", ".join(COLUMNS)
+_VALUES = ", ".join(f"(v->>{place})::{kind}" for place, kind in enumerate(COLUMNS.values()))
+_GROUP = ", ".join(KEY)
+# Several processes add to the same sums: the rows are locked in one order, so that none waits for
+# another in a ring.
 _INSERT = f"""
     with added as (
         insert into request_account ({_NAMES})
-        select {_NAMES} from json_to_recordset(%s::json) as given({_TYPED})
+        select {_VALUES} from jsonb_array_elements(%s::jsonb) v
         on conflict do nothing
-        returning *
+        returning date_trunc('hour', started_at, 'UTC') as hour, 1 as requests,
+            {", ".join((*KEY[1:], *SUMS[1:]))}
     )
-    insert into usage_hour ({_KEY}, {", ".join(_SUMS)})
-    select date_trunc('hour', started_at, 'UTC') as hour, organisation_id, person_id, key_id, model,
-           endpoint, site, operation, outcome, count(*),
-           {", ".join(f"coalesce(sum({name}), 0)" for name in _SUMS[1:])}
-    from added
-    group by date_trunc('hour', started_at, 'UTC'), organisation_id, person_id, key_id, model,
-             endpoint, site, operation, outcome
-    order by {_KEY.replace("hour", "1", 1)}
-    on conflict ({_KEY}) do update set
-        {", ".join(f"{name} = usage_hour.{name} + excluded.{name}" for name in _SUMS)}
+    insert into usage_hour ({_GROUP}, {", ".join(SUMS)})
+    select {_GROUP}, {", ".join(f"coalesce(sum({name}), 0)" for name in SUMS)}
+    from added group by {_GROUP} order by {_GROUP}
+    on conflict ({_GROUP}) do update set
+        {", ".join(f"{name} = usage_hour.{name} + excluded.{name}" for name in SUMS)}
 """  # noqa: S608
-_TRIES = 5
 
 
-async def write(connections: Connections, accounts: Sequence[Account]) -> None:
-    """Write settled accounts; those that are there already are passed over.
-
-    Raises:
-        ChappeError: `database_unreachable`.
-        psycopg.Error: a row can't be stored.
-    """
-    data = msgspec.json.encode(accounts).decode()
-    for attempt in range(_TRIES):
-        try:
-            async with connections.transaction() as connection:
-                await connection.execute(_INSERT, (data,))
-            return
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure):
-            if attempt == _TRIES - 1:
-                raise
-            await asyncio.sleep(0.02 * 2**attempt)
-
-
-async def prepare_months(connections: Connections, now: datetime | None = None) -> None:
-    """Make the partitions of this month and the next.
+async def write(connections: Connections, rows: Sequence[bytes]) -> None:
+    """Write settled accounts, each a JSON array; those that are there already are passed over.
 
     Raises:
-        ChappeError: `database_unreachable`.
+        ChappeError: `database_unreachable`; also for a deadlock or a full disk over there.
+        psycopg.Error: anything else; nothing was written.
     """
-    moment = now or datetime.now(UTC)
-    first = datetime(moment.year, moment.month, 1, tzinfo=UTC)
+    data = (b"[" + b",".join(rows) + b"]").decode()
     async with connections.transaction() as connection:
-        await connection.execute("select pg_advisory_xact_lock(63, 1)")
-        for start in (first, _next(first)):
-            await _make_month(connection, start)
-
-
-async def _make_month(connection: Connection, start: datetime) -> None:
-    name = f"request_account_{start:%Y_%m}"
-    cursor = await connection.execute("select to_regclass(%s)", (name,))
-    row = await cursor.fetchone()
-    if row is not None and row[0] is not None:
-        return
-    end = _next(start)
-    # Rows that came before their month was made lie in the default partition: they move.
-    for statement in (
-        f"create table {name} (like request_account including all)",
-        f"with moved as (delete from request_account_other where started_at >= '{start}'"  # noqa: S608
-        f" and started_at < '{end}' returning *) insert into {name} select * from moved",
-        f"alter table request_account attach partition {name}"
-        f" for values from ('{start}') to ('{end}')",
-    ):
-        await connection.execute(statement)
-
-
-def _next(month: datetime) -> datetime:
-    return datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
+        await connection.execute(_INSERT, (data,))
