@@ -1,47 +1,63 @@
-"""How much a request may cost at most, before it is sent. Pure."""
+"""How much a request may cost at most, before it is sent. Pure.
+
+The tokens of a byte-level vocabulary each stand for at least one byte of text, and a JSON string
+is no shorter than the text in it (`\\u00e9` takes six bytes for two), so the raw JSON of a prompt
+holds no more tokens than bytes. The syntax around each message (`{"role": "user", "content": …}`,
+30 bytes and more) outweighs the marks that a chat template puts there; what a template adds once (a
+system sentence, how tools are to be called) is allowed for.
+"""
+
+import re
+
+import msgspec
 
 from chappe.gateway.catalogue import Model
 
-# What a chat template adds: role marks around each message, and the beginning of the answer.
-_TEMPLATE_TOKENS = 64
-_IMAGE_MARK = b'"image_url"'
-_DATA_MARK = b";base64,"
-_IMAGE_TOKENS = 2048
+TEMPLATE_TOKENS = 256
+_IMAGE_TOKENS = 4096
+# An unescaped `"url"` can't be inside a JSON string: this finds values, never a person's words.
+_EMBEDDED = re.compile(rb'"(?:url|image_url)"\s*:\s*"data:image/[^"]*"')
+_IMAGE_PART = re.compile(rb'"type"\s*:\s*"(?:image_url|input_image)"')
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-def bound(prompt: bytes, output_limit: int | None, answers: int, model: Model) -> tuple[int, int]:
+def bound(
+    prompt: bytes,
+    output_limit: int | None,
+    answers: int,
+    model: Model,
+    image_tokens: int = _IMAGE_TOKENS,
+) -> tuple[int, int]:
     """Most tokens that a request can read and write.
 
-    The tokens of a byte-level vocabulary each stand for at least one byte, and a JSON string is no
-    shorter than the text in it, so the raw JSON of the prompt holds no more tokens than bytes; the
-    syntax around each message (`{"role": "user", "content": …}`, 30 bytes and more) outweighs the
-    marks that a template puts there. An image in the request counts by image, not by its bytes.
-    Neither can be more than the model's context.
-
     Args:
-        prompt: raw JSON of what the model will read.
+        prompt: raw JSON of what the model will read; of a rerank, the query and the documents.
         output_limit: most tokens of an answer that the client allows, if it says so.
         answers: how many answers are asked for.
-        model: the model.
+        model: the model; what it reads can't be more than its context.
+        image_tokens: most tokens of one image.
     """
-    size = len(prompt)
-    if _IMAGE_MARK in prompt and _DATA_MARK in prompt:
-        size = _without_images(prompt)
-    read = min(size + _TEMPLATE_TOKENS, model.context)
+    if model.kind == "rerank":
+        return _rerank_bound(prompt), 0
     if model.kind != "chat":
-        # Each text of an embedding or of a rerank has the context for itself.
-        return size + _TEMPLATE_TOKENS, 0
+        # Each text of an embedding has the context for itself.
+        return len(prompt) + TEMPLATE_TOKENS, 0
+    size = len(prompt) + TEMPLATE_TOKENS
+    if b"image" in prompt:
+        size -= sum(len(found) for found in _EMBEDDED.findall(prompt))
+        size += image_tokens * len(_IMAGE_PART.findall(prompt))
     longest = model.max_output_tokens if output_limit is None else output_limit
-    return read, max(0, min(longest, model.context)) * answers
+    return min(size, model.context), max(0, min(longest, model.context)) * answers
 
 
-def _without_images(prompt: bytes) -> int:
-    """Bytes of a prompt in which each embedded image counts as tokens of its own."""
-    size = 0
-    for number, part in enumerate(prompt.split(_DATA_MARK)):
-        if number == 0:
-            size += len(part)
-            continue
-        end = part.find(b'"')
-        size += _IMAGE_TOKENS + (len(part) - end if end >= 0 else 0)
-    return size
+def _rerank_bound(prompt: bytes) -> int:
+    """The query is read again with each document."""
+    match = _STRING.match(prompt)
+    if match is None:
+        return len(prompt) + TEMPLATE_TOKENS
+    try:
+        documents = len(msgspec.json.decode(prompt[match.end() :], type=list[msgspec.Raw]))
+    except msgspec.DecodeError:
+        documents = 1
+    query = match.end() + TEMPLATE_TOKENS
+    return len(prompt) - match.end() + documents * query

@@ -1,7 +1,9 @@
 """A limit: whose, on what, how much, and what a request costs under it. Pure."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from chappe.identity import Actor
@@ -17,12 +19,6 @@ MEASURES: tuple[Measure, ...] = (
 )  # fmt: skip
 PERIODS: tuple[Period, ...] = ("minute", "day", "month")
 ACTIONS: tuple[Action, ...] = ("warn", "slow", "refuse")
-PERIOD_SECONDS: dict[Period | None, float] = {
-    None: 0.0,
-    "minute": 60.0,
-    "day": 86_400.0,
-    "month": 30 * 86_400.0,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +76,61 @@ class Limit:
             case "model" | "installation":
                 return True
 
-    def charge(self, work: Work) -> float:
-        """What a piece of work costs, in the limit's own unit."""
+    def charger(self) -> Callable[[Work], float]:
+        """What gives the cost of a piece of work, in the limit's own unit."""
+        read, written = self.input_weight, self.output_weight
         match self.measure:
             case "tokens":
-                return self.input_weight * work.tokens_in + self.output_weight * work.tokens_out
+                return lambda work: read * work.tokens_in + written * work.tokens_out
             case "requests" | "concurrency":
-                return 1.0
+                return lambda work: 1.0
             case "audio_seconds":
-                return work.audio_seconds
+                return lambda work: work.audio_seconds
             case "energy_wh":
-                return work.energy_wh
+                return lambda work: work.energy_wh
 
-    @property
-    def description(self) -> str:
-        """`tokens per day of the organisation, model mistral`."""
-        per = f" per {self.period}" if self.period else ""
-        whose = {"model": "everybody", "installation": "everybody"}.get(
-            self.subject_kind, f"the {self.subject_kind}"
-        )
-        on = f", model {self.model}" if self.model else ""
-        return f"{self.amount:g} {self.measure}{per} of {whose}{on}"
+
+def window_start(period: Period, moment: float) -> float:
+    """Beginning of the window that holds a moment; both in seconds since 1970, UTC."""
+    if period == "minute":
+        return moment // 60 * 60
+    if period == "day":
+        return moment // 86_400 * 86_400
+    day = datetime.fromtimestamp(moment, UTC)
+    return datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()
+
+
+def window_end(period: Period, start: float) -> float:
+    """End of the window that begins at `start`; both in seconds since 1970, UTC."""
+    if period == "minute":
+        return start + 60
+    if period == "day":
+        return start + 86_400
+    day = datetime.fromtimestamp(start, UTC) + timedelta(days=31)
+    return datetime(day.year, day.month, 1, tzinfo=UTC).timestamp()
+
+
+def pace(
+    charge: float, left: float, seconds_left: float, replicas: int, turn: float, now: float,
+    longest: float,
+) -> tuple[float, float]:  # fmt: skip
+    """How long a request waits so that what is left of a limit lasts to the end of its window.
+
+    Each replica lets through left / seconds_left / replicas a second, one request after the other.
+
+    Args:
+        charge: what the request costs.
+        left: what is left of the limit.
+        seconds_left: until the window ends.
+        replicas: how many share what is left.
+        turn: when the next request may go, as this function gave it the last time.
+        now: on the clock of `turn`.
+        longest: longest wait, in seconds.
+
+    Returns:
+        The seconds to wait, and the turn of the request after this one.
+    """
+    begin = min(max(now, turn), now + longest)
+    if left <= 0:
+        return longest, now + longest
+    return begin - now, begin + charge * seconds_left * replicas / left

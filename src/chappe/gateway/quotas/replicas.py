@@ -1,137 +1,96 @@
 """The replicas of the gateway: who is alive, and what each has in flight. One question a second."""
 
-import asyncio
-import logging
 import socket
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from chappe.core.connections import Connections
-from chappe.core.errors import ChappeError
-from chappe.gateway.quotas.lease import Replicas
-
-log = logging.getLogger(__name__)
+from chappe.core.connections import Connection
 
 HEARTBEAT_SECONDS = 1.0
 GRACE_SECONDS = 3600.0
-"""How long what a silent replica holds is kept for it."""
-_ALIVE_SECONDS = 10.0
-
-_BEAT = """
-    with gone as (
-        delete from gateway_replica
-        where heartbeat_at < clock_timestamp() - make_interval(secs => %(grace)s) and id <> %(id)s
-    ), own as (
-        insert into gateway_replica (id, host, load, share_of, heartbeat_at)
-        values (%(id)s, %(host)s, %(load)s, %(share)s, clock_timestamp())
-        on conflict (id) do update set load = excluded.load, share_of = excluded.share_of,
-            heartbeat_at = excluded.heartbeat_at
-    )
-    select id, load,
-           heartbeat_at > clock_timestamp() - make_interval(secs => %(alive)s)
-    from gateway_replica where id <> %(id)s
-"""
+"""How long what a silent replica holds is kept for it; the same in `replica_beat`."""
+_GRACE_MARGIN_SECONDS = 30.0
+# The silent are cleared away only by a replica that has long been in contact: after a database that
+# was away for everybody, the others get the time to come back.
+_TIDY_BEATS = 60
 
 Load = Mapping[str, tuple[int, int]]
+"""By model and endpoint: requests and tokens in flight."""
 
 
 class ReplicaSet:
-    """This replica among the others.
+    """This replica among the others. A beat is sent by the keeper, in a transaction of its own.
 
     Args:
-        connections: the database.
         replica: this replica's identifier.
         load: gives what this replica has in flight.
         elsewhere: is told what the others have, summed, after each heartbeat.
+
+    Attributes:
+        alive: replicas heard lately, this one included.
+        share: part of each limit that this replica may grant itself while the database is away.
+        registered: does the database know this replica.
+        valid: reading of the monotonic clock up to which nobody gives up on this replica.
     """
 
     def __init__(
         self,
-        connections: Connections,
         replica: uuid.UUID,
         load: Callable[[], Load],
         elsewhere: Callable[[Load], None],
     ) -> None:
-        self._connections = connections
-        self._replica = replica
+        self.replica = replica
         self._load = load
         self._elsewhere = elsewhere
-        self._task: asyncio.Task[None] | None = None
-        self._away = False
+        self._beats = 0
+        self._next_share = 0.0
         self.alive = 1
-        self.heard_at = time.monotonic()
+        self.share = 0.0
+        self.registered = False
+        self.valid = 0.0
 
-    @property
-    def view(self) -> Replicas:
-        """What leases need to know."""
-        return Replicas(self.alive, self.heard_at)
+    async def beat(self, connection: Connection) -> tuple[float, bool, list[dict[str, Any]]]:
+        """Tell that we live; to be followed by :meth:`heard` once it is committed.
 
-    @property
-    def database_away(self) -> bool:
-        """Did the last heartbeat fail."""
-        return self._away
+        Returns:
+            The database's time, whether it had given us up, and the others' loads.
+        """
+        cursor = await connection.execute(
+            "select * from replica_beat(%s, %s, %s, %s)",
+            (
+                self.replica,
+                socket.gethostname(),
+                Jsonb(dict(self._load())),
+                self._beats % _TIDY_BEATS == _TIDY_BEATS - 1,
+            ),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        moment, fresh, self.alive, self._next_share, loads = row
+        # A smaller share holds before it is committed, a larger one only after.
+        self.share = min(self.share, self._next_share)
+        return moment, fresh, loads
 
-    async def start(self) -> None:
-        """Register, and go on telling that we live. Works, later, if the database is away now."""
-        await self._beat()
-        self._task = asyncio.create_task(self._beat_for_ever())
-
-    async def stop(self) -> None:
-        """Leave."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        try:
-            async with self._connections.transaction() as connection:
-                await connection.execute(
-                    "delete from gateway_replica where id = %s", (self._replica,)
-                )
-        except ChappeError:
-            log.warning("replica_left_without_saying", extra={"replica": self._replica})
-
-    async def _beat_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            await self._beat()
-
-    async def _beat(self) -> None:
-        sent_at = time.monotonic()
-        try:
-            rows = await self._ask()
-        except ChappeError:
-            if not self._away:
-                log.warning("database_away", extra={"replica": self._replica})
-            self._away = True
-            return
-        if self._away:
-            log.warning("database_back", extra={"seconds": round(sent_at - self.heard_at, 1)})
-        self._away = False
-        self.heard_at = time.monotonic()
-        self.alive = 1 + len(rows)
+    def heard(self, sent: float, loads: Iterable[Mapping[str, tuple[int, int]]]) -> None:
+        """The beat sent at that reading of the monotonic clock was committed."""
+        self._beats += 1
+        self.share = self._next_share
+        self.registered = True
+        self.valid = sent + GRACE_SECONDS - _GRACE_MARGIN_SECONDS
         total: dict[str, tuple[int, int]] = {}
-        for _, load, alive in rows:
-            if not alive:
-                continue
+        for load in loads:
             for name, (requests, tokens) in load.items():
                 before = total.get(name, (0, 0))
                 total[name] = (before[0] + requests, before[1] + tokens)
         self._elsewhere(total)
 
-    async def _ask(self) -> list[tuple[Any, ...]]:
-        async with self._connections.transaction() as connection:
-            cursor = await connection.execute(
-                _BEAT,
-                {
-                    "id": self._replica,
-                    "host": socket.gethostname(),
-                    "load": Jsonb(dict(self._load())),
-                    "share": self.alive,
-                    "alive": _ALIVE_SECONDS,
-                    "grace": GRACE_SECONDS,
-                },
-            )
-            return await cursor.fetchall()
+    def missed(self) -> None:
+        """A beat failed."""
+        self._beats = 0
+
+    async def leave(self, connection: Connection) -> None:
+        """This replica ends."""
+        await connection.execute("delete from gateway_replica where id = %s", (self.replica,))

@@ -235,6 +235,8 @@ create table quota_lease (
     period_start timestamptz not null,
     replica_id uuid not null references gateway_replica(id) on delete cascade,
     granted double precision not null,
+    -- Reserved or spent of it, when it last told.
+    used double precision not null,
     primary key (limit_id, period_start, replica_id),
     foreign key (limit_id, period_start)
         references quota_window(limit_id, period_start) on delete cascade
@@ -301,9 +303,10 @@ begin
     if held <> before then
         update quota_window w set leased = total
             where w.limit_id = the_limit and w.period_start = began;
-        insert into quota_lease values (the_limit, began, replica, held)
-            on conflict (limit_id, period_start, replica_id) do update set granted = held;
     end if;
+    insert into quota_lease values (the_limit, began, replica, held, used)
+        on conflict (limit_id, period_start, replica_id)
+            do update set granted = excluded.granted, used = excluded.used;
     return next;
 end $$;
 

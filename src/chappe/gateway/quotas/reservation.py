@@ -1,0 +1,89 @@
+"""What one request holds of the limits that cover it, and what its headers tell of them."""
+
+from chappe.gateway.quotas.clock import DatabaseClock
+from chappe.gateway.quotas.lease import Lease
+from chappe.gateway.quotas.limits import window_end
+from chappe.identity import Actor
+
+_KEPT_SECONDS = 0.25
+_TOLD = ("requests", "tokens")
+
+
+class Cover:
+    """The limits that cover what an actor asks of a model.
+
+    Attributes:
+        actor: the actor, as it was when this was worked out.
+        leases: what this process holds of each.
+        counts_tokens: must an answer's length be bounded, because tokens are limited.
+    """
+
+    __slots__ = ("_lines", "_lines_until", "actor", "counts_tokens", "leases")
+
+    def __init__(self, actor: Actor, leases: tuple[Lease, ...]) -> None:
+        self.actor = actor
+        self.leases = leases
+        self.counts_tokens = any(
+            lease.refuses and lease.limit.measure == "tokens" for lease in leases
+        )
+        self._lines = b""
+        self._lines_until = 0.0
+
+    def header_lines(self, clock: DatabaseClock, now: float) -> bytes:
+        """`x-ratelimit-*` lines for the tightest limits on requests and on tokens."""
+        if now >= self._lines_until:
+            self._lines_until = now + _KEPT_SECONDS
+            self._lines = b"".join(_lines(self.leases, name, clock, now) for name in _TOLD)
+        return self._lines
+
+
+def _lines(leases: tuple[Lease, ...], measure: str, clock: DatabaseClock, now: float) -> bytes:
+    limiting = [
+        lease for lease in leases if lease.limit.measure == measure and lease.limit.action != "warn"
+    ]
+    if not limiting:
+        return b""
+    lease = min(limiting, key=lambda lease: lease.left)
+    name = measure.encode()
+    return (
+        b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
+        b"x-ratelimit-reset-%b: %ds\r\n"
+    ) % (
+        name, lease.amount, name, max(0.0, lease.left), name, seconds_left(lease, clock, now) + 1,
+    )  # fmt: skip
+
+
+def seconds_left(lease: Lease, clock: DatabaseClock, now: float) -> float:
+    """Until a lease's window ends; 1 for a concurrency, which may be free at any moment."""
+    period, start = lease.limit.period, lease.start
+    if period is None or start is None:
+        return 1.0
+    return max(0.0, window_end(period, start) - clock.earliest(now))
+
+
+class Reservation:
+    """What a request holds of the limits that cover it, until it is settled.
+
+    Attributes:
+        cover: the limits.
+        charges: what was taken of each.
+        windows: from which window of each it was taken.
+        delay: seconds to wait before it is sent, for limits that slow down.
+        warnings: limits that are nearly or quite used up, in English.
+        settled: was it given back.
+    """
+
+    __slots__ = ("charges", "cover", "delay", "settled", "warnings", "windows")
+
+    def __init__(self, cover: Cover, charges: list[float], windows: list[int]) -> None:
+        self.cover = cover
+        self.charges = charges
+        self.windows = windows
+        self.delay = 0.0
+        self.warnings: tuple[str, ...] = ()
+        self.settled = False
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Must the answer's length be bounded, because tokens are limited."""
+        return self.cover.counts_tokens
