@@ -196,6 +196,7 @@ def chappe(folder: Path, upstream: int, source: Path = ROOT) -> Peer:
         "CHAPPE_HOST": "127.0.0.1",
         "CHAPPE_MODELS": json.dumps([model]),
         "CHAPPE_EMBEDDED_CHAT": "false",
+        "CHAPPE_EMBEDDED_ENCODER": "false",
         "CHAPPE_LOG_LEVEL": "warning",
         "PORT": str(port),
         "PYTHONPATH": str(source / "src"),
