@@ -67,7 +67,7 @@ class LightApp:
 def readiness(gateway: Gateway) -> tuple[int, dict[str, Any]]:
     """Can requests be served: 200 or 503, and the state of each model. The database may be away."""
     parts: dict[str, str] = {model.name: model.state for model in gateway.catalogue.all()}
-    parts["database"] = "away" if gateway.quotas.replicas.database_away else "ready"
+    parts["database"] = "away" if gateway.quotas.database_away else "ready"
     ready = any(state == "ready" for name, state in parts.items() if name != "database")
     return (200 if ready else 503), {"status": "ready" if ready else "not ready", "parts": parts}
 
