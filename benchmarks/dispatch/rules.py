@@ -73,7 +73,7 @@ class Chappe:
         self.room.push(Ticket(job.organisation, job.priority, job.work, (request, job, tried)), now)
 
     def pop(self, now: float) -> tuple[Request, int, Any] | None:
-        if not self.room:
+        if not self.room or not self.pool.has_room(now):
             return None
         chosen = None
 

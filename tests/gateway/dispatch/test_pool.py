@@ -242,17 +242,19 @@ def test_a_new_catalogue_keeps_what_was_learned() -> None:
 
 def test_batch_work_fills_the_servers_when_nobody_waits_and_little_of_them_otherwise() -> None:
     def fill(pool: Pool) -> int:
-        taken = 0
-        while pool.choose(Job("b", "batch", 500, 300), float(taken)) is not None:
-            running = send(pool, Job("b", "batch", 500, 300), float(taken))
-            pool.first_token(running, taken + 0.1)
+        taken, now = 0, 0.0
+        while pool.choose(Job("b", "batch", 100, 300), now) is not None:
+            pool.first_token(send(pool, Job("b", "batch", 100, 300), now), now + 0.005)
+            now += 0.01
             taken += 1
         return taken
 
     alone, beside = pool_of(2), pool_of(2)
-    send(beside, Job("a", "interactive", 500, 300), 0.0)
-    assert fill(alone) > 2 * 0.5 * COLD.capacity_start
-    assert fill(beside) < fill(alone) + 2 * 0.3 * COLD.capacity_start
+    person = send(beside, Job("a", "interactive", 500, 300), 0.0)
+    beside.first_token(person, 0.0)
+    filled = fill(alone)
+    assert filled > 2 * 0.5 * COLD.capacity_start
+    assert 0 < fill(beside) < filled / 2
 
 
 def test_answers_that_come_whole_are_learned_from_and_block_nothing() -> None:
@@ -298,3 +300,21 @@ def test_a_server_that_comes_back_is_thought_to_have_an_empty_cache() -> None:
     pool.end(trial, "completed", 10.2, 1, 1)
     assert pool["a"].health.state == "healthy"
     assert pool.begin(pool["a"], talk, 11.0).to_read == 4_000
+
+
+def test_batch_work_is_never_kept_out_altogether() -> None:
+    """Every server reads people's prompts all the time; one batch request a second gets through."""
+    pool, now, placed = pool_of(3), 0.0, 0
+    reading = [send(pool, Job("a", "interactive", 1_000, 10), now) for _ in range(3)]
+    for _ in range(200):
+        now += 0.1
+        first = reading.pop(0)
+        pool.first_token(first, now)
+        pool.end(first, "completed", now, 1_000, 10)
+        reading.append(pool.begin(first.state, Job("a", "interactive", 1_000, 10), now))
+        if pool.choose(Job("b", "batch", 100, 10), now) is not None:
+            batch = send(pool, Job("b", "batch", 100, 10), now)
+            pool.first_token(batch, now)
+            pool.end(batch, "completed", now, 100, 10)
+            placed += 1
+    assert 15 <= placed <= 21

@@ -27,6 +27,11 @@ class Buckets:
         self._buckets: list[list[EndpointState]] = [[] for _ in range(_COUNT)]
         self._filled = 0
 
+    @property
+    def empty(self) -> bool:
+        """Is no endpoint in it."""
+        return not self._filled
+
     def place(self, state: EndpointState, bucket: int) -> None:
         """Put or move an endpoint; -1 takes it out."""
         old = state.bucket

@@ -62,6 +62,7 @@ class Pool:
         self.in_flight = 0
         self.batch_in_flight = 0
         self.batch_reading = 0
+        self._batch_at = float("-inf")
         self._wakes: list[tuple[float, int]] = []
         self._next_index = 0
         self._add(endpoints, 0.0, new=False)
@@ -116,6 +117,12 @@ class Pool:
 
     # Choice
 
+    def has_room(self, now: float) -> bool:
+        """Could any job be placed now; where not, asking for each that waits is useless."""
+        if self._wakes and self._wakes[0][0] <= now:
+            self._wake(now)
+        return not self._buckets.empty
+
     def choose(
         self, job: Job, now: float, exclude: frozenset[str] = frozenset()
     ) -> EndpointState | None:
@@ -126,9 +133,9 @@ class Pool:
             now: the moment.
             exclude: ids of endpoints that it was tried on already.
         """
-        if self._wakes and self._wakes[0][0] <= now:
-            self._wake(now)
-        batch = job.priority == "batch"
+        if not self.has_room(now):
+            return None
+        batch = job.priority == "batch" and not self._is_batch_due(now)
         if batch and self.batch_reading >= max(
             1.0, self.settings.batch_prefill_share * len(self._list)
         ):
@@ -151,9 +158,14 @@ class Pool:
             seconds = cost(state, to_read, now, settings)
             if seconds < lowest and not is_silent(state, now, settings):
                 best, lowest = state, seconds
-        if best is None and len(self._list) > _SMALL:
-            return self._any(job, now, exclude, batch)
+        # Batch work waits for the next chance instead: looking at all would be paid at each event.
+        if best is None and not batch and len(self._list) > _SMALL:
+            return self._any(job, now, exclude)
         return best
+
+    def _is_batch_due(self, now: float) -> bool:
+        """Has batch work been kept out for so long that one request goes as people's do."""
+        return not self.batch_reading and now - self._batch_at >= self.settings.batch_pace
 
     def _candidates(self, job: Job) -> list[EndpointState]:
         if job.clearance > self._clear_of or job.allowed is not None:
@@ -202,19 +214,14 @@ class Pool:
             self._eligible[key] = found
         return found
 
-    def _any(
-        self, job: Job, now: float, exclude: frozenset[str], batch: bool
-    ) -> EndpointState | None:
+    def _any(self, job: Job, now: float, exclude: frozenset[str]) -> EndpointState | None:
         """The lowest of all the open endpoints, where no candidate was one."""
-        settings = self.settings
-        people = self.in_flight > self.batch_in_flight
         found = [
             state
             for state in self._eligible_for(job)
             if state.bucket >= 0
             and state.id not in exclude
-            and not is_silent(state, now, settings)
-            and (not batch or is_open_for_batch(state, settings, people))
+            and not is_silent(state, now, self.settings)
         ]
         return min(found, key=lambda state: state.bucket, default=None)
 
@@ -247,7 +254,9 @@ class Pool:
         """The job is sent to `endpoint`."""
         to_read = self._to_read(endpoint, job)
         self.in_flight += 1
-        self.batch_in_flight += job.priority == "batch"
+        if job.priority == "batch":
+            self.batch_in_flight += 1
+            self._batch_at = now
         self._typical += 0.02 * (to_read - self._typical)
         reading = endpoint.batch_reading
         running = endpoint.begin(job, to_read, now)

@@ -16,6 +16,7 @@ class DispatchSettings:
         batch_slowdown: how much batch work may slow the reading of people's prompts (a share).
         batch_share: where nobody waits, the share of an endpoint's limit open to batch work.
         batch_prefill_share: share of the endpoints that may be reading batch prompts at once.
+        batch_pace: however busy the pool is, one batch request may begin after so long without.
         crowding: weight, in steps of decoding, of what is already running on an endpoint.
         preference_seconds: what one rank of the operator's order is worth.
         stale_after, stale_seconds: age at which engine readings stop being believed, and the doubt
@@ -37,6 +38,7 @@ class DispatchSettings:
     batch_slowdown: float = 0.1
     batch_share: float = 0.8
     batch_prefill_share: float = 0.25
+    batch_pace: float = 1.0
     crowding: float = 6.0
     preference_seconds: float = 0.1
     stale_after: float = 15.0
