@@ -57,42 +57,44 @@ class Exchange:
         replaced: the retired or deprecated model that was asked for, if so.
     """
 
+    # What an exchange begins with; most of it never changes for most requests.
+    model: Model
+    outcome: Outcome = "cancelled"
+    error: str | None = None
+    status = 200
+    body = b""
+    retry_after = b""
+    content_type = "application/json"
+    streamed = False
+    replaced: str | None = None
+    endpoint: Endpoint | None = None
+    account: Account | None = None
+    span_id = ""
+    _queue_seconds = 0.0
+    _upstream_seconds = 0.0
+    _sent_at = 0.0
+    _heard_at = 0.0
+    _running: Running | None = None
+    _job: Job | None = None
+    _response: Response | None = None
+    _reader: ChatReader | TypedReader | None = None
+    _reservation: Reservation | None = None
+    _pending = b""
+    _failure: UpstreamError | None = None
+    _refused = False
+    _tried: frozenset[str] = frozenset()
+    _closed = False
+    _finished = False
+
     def __init__(
         self, gateway: "Gateway", actor: Actor, request: Request | AudioRequest, terms: Terms
     ) -> None:
         self._gateway = gateway
         self._actor = actor
         self.terms = terms
-        self.span_id = new_span()
         self._level = max(actor.level, terms.level)
         self._began = time.perf_counter()
-        self._queue_seconds = 0.0
-        self._upstream_seconds = 0.0
-        self._sent_at = 0.0
-        self._heard_at = 0.0
-        self._running: Running | None = None
-        self._job: Job | None = None
-        self._response: Response | None = None
-        self._reader: ChatReader | TypedReader | None = None
-        self._reservation: Reservation | None = None
-        self._pending = b""
-        self._failure: UpstreamError | None = None
-        self._refused = False
-        self._tried: frozenset[str] = frozenset()
-        self._closed = False
-        self._finished = False
         self.request = request
-        self.outcome: Outcome = "cancelled"
-        self.error: str | None = None
-        self.status = 200
-        self.body = b""
-        self.retry_after = b""
-        self.content_type = "application/json"
-        self.streamed = False
-        self.replaced: str | None = None
-        self.model: Model
-        self.endpoint: Endpoint | None = None
-        self.account: Account | None = None
 
     # From the request to the head of the answer
 
@@ -160,12 +162,12 @@ class Exchange:
         expected = min(request.output_limit or _TYPICAL_ANSWER, model.max_output_tokens)
         wait = self._gateway.longest_wait if terms.wait_seconds is None else terms.wait_seconds
         return Job(
-            organisation=str(self._actor.organisation_id or "chappe"),
+            organisation=self._actor.organisation,
             priority=self._priority,
             prompt_tokens=1 + len(prompt) // _TOKEN_BYTES,
             output_tokens=expected if model.kind == "chat" else 1,
             prefix=prefix.chain(prompt) if len(prompt) >= prefix.BLOCK_BYTES else (),
-            deadline=self._gateway.now() + wait,
+            deadline=time.monotonic() + wait,
             clearance=self._level,
         )
 
@@ -244,12 +246,9 @@ class Exchange:
         if endpoint.base_url is None:
             raise UpstreamError("the engine isn't running")
         self._sent_at = self._heard_at = time.perf_counter()
-        head = b"%btraceparent: 00-%b-%b-%b\r\n" % (
-            gateway.endpoint_head(endpoint, self.request.content_type),
-            (account.trace_id or account.id.hex).encode(),
-            self.span_id.encode(),
-            b"01" if self.terms.sampled else b"00",
-        )
+        head = gateway.endpoint_head(endpoint, self.request.content_type)
+        if self.terms.trace_id or gateway.tracing.active:
+            head += self._trace_parent(account)
         self._response = response = await gateway.upstream.send(
             b"POST",
             endpoint.base_url + PATHS[self.request.operation],
@@ -260,6 +259,15 @@ class Exchange:
         )
         self._heard_at = time.perf_counter()
         return response
+
+    def _trace_parent(self, account: Account) -> bytes:
+        """The `traceparent` line for the endpoint (W3C Trace Context)."""
+        terms = self.terms
+        self.span_id = self.span_id or new_span()
+        account.trace_id = account.trace_id or account.id.hex
+        sampled = terms.sampled or self._gateway.tracing.active
+        line = f"traceparent: 00-{account.trace_id}-{self.span_id}-{'01' if sampled else '00'}\r\n"
+        return line.encode()
 
     def _answered(self, response: Response, body: bytes) -> None:
         self._heard_at = time.perf_counter()
@@ -385,7 +393,7 @@ class Exchange:
             self._job,
             prompt_tokens=self._job.prompt_tokens + reader.tokens,
             allowed=allowed,
-            deadline=gateway.now() + gateway.longest_wait,
+            deadline=time.monotonic() + gateway.longest_wait,
         )
         try:
             await self._place(model, job)

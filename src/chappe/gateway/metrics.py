@@ -58,7 +58,7 @@ class GatewayMetrics(Collector):
     def __init__(self) -> None:
         self._requests: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._tokens: defaultdict[tuple[str, str], float] = defaultdict(float)
-        self._answers: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self._answers: defaultdict[tuple[str, int], float] = defaultdict(float)
         self._refusals: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._retries: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._energy: defaultdict[tuple[str], float] = defaultdict(float)
@@ -69,7 +69,6 @@ class GatewayMetrics(Collector):
                 ("model_request", "Time to the end of the answer", "model", _SECONDS),
                 ("gateway_queue", "Time waiting for an endpoint", "model", _SECONDS),
                 ("gateway_overhead", "The gateway's own time", "model", _OVERHEAD),
-                ("gateway_answer", "Time to the end of an HTTP answer", "operation", _SECONDS),
             )
         }
         self.queues: Callable[[], list[dict[str, Any]]] = list
@@ -78,13 +77,12 @@ class GatewayMetrics(Collector):
         """Show these figures at `/metrics`; those of a gateway before it go."""
         telemetry.replace("gateway", self)
 
-    def answered(self, operation: str, status: int, seconds: float) -> None:
+    def answered(self, operation: str, status: int) -> None:
         """An HTTP answer ended; status 499 for a client that left before it began."""
-        self._answers[operation, str(status)] += 1
-        self._histograms["gateway_answer"].observe((operation,), seconds)
+        self._answers[operation, status] += 1
 
     def refused(self, model: str, code: str) -> None:
-        """A request wasn't admitted."""
+        """A request for a known model wasn't admitted."""
         self._refusals[model, code] += 1
 
     def settled(self, account: Account, outcome: str) -> None:
@@ -117,7 +115,7 @@ class GatewayMetrics(Collector):
         ):
             family = CounterMetricFamily(name, text, labels=labels)
             for key, value in values.items():
-                family.add_metric(list(key), value)
+                family.add_metric([str(label) for label in key], value)
             yield family
         for histogram in self._histograms.values():
             yield histogram.family()

@@ -41,6 +41,8 @@ from chappe.identity import Actor, KeyCache
 
 log = logging.getLogger(__name__)
 
+_MOST_ROUTES = 20_000
+
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
 
@@ -95,6 +97,7 @@ class Gateway:
         )
         self._budgets: dict[str, RetryBudget] = {}
         self._heads: dict[tuple[str, bytes], bytes] = {}
+        self._routes: dict[tuple[str, Kind, uuid.UUID | None], tuple[Actor, Route]] = {}
         self._chats = 0
         self._no_chat = asyncio.Event()
         self._no_chat.set()
@@ -163,6 +166,8 @@ class Gateway:
         self.catalogue = Catalogue(models)
         self._endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
         self._heads.clear()
+        self._routes.clear()
+        self._energy_limited = any(limit.measure == "energy_wh" for limit in limits)
         self._view = CatalogueView.of(
             tuple(
                 ModelView(m.name, m.aliases, m.status, m.replacement, m.fallbacks) for m in models
@@ -184,6 +189,9 @@ class Gateway:
         Raises:
             ChappeError: `unknown_model` (404), or `model_retired` (410) without a replacement.
         """
+        known = self._routes.get((name, kind, actor.key_id))
+        if known is not None and known[0] is actor:
+            return known[1]
         asked = self.catalogue.find(name, kind, actor)
         route = resolve(name, self._view)
         models = tuple(
@@ -195,7 +203,11 @@ class Gateway:
         )
         if not models:
             raise ChappeError("model_retired", 410, model=asked.name)
-        return Route(models, route.replaced)
+        if len(self._routes) >= _MOST_ROUTES:
+            self._routes.clear()
+        found = Route(models, route.replaced)
+        self._routes[name, kind, actor.key_id] = (actor, found)
+        return found
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """An endpoint of the catalogue in force."""
@@ -221,11 +233,6 @@ class Gateway:
         return budget
 
     @staticmethod
-    def now() -> float:
-        """The dispatcher's clock."""
-        return asyncio.get_running_loop().time()
-
-    @staticmethod
     async def pause(seconds: float) -> None:
         """A limit that slows down."""
         await asyncio.sleep(seconds)
@@ -235,7 +242,9 @@ class Gateway:
         if isinstance(request, AudioRequest):
             return Work(0, 0, audio_seconds=request.seconds)
         read, written = bound(request.prompt, request.output_limit, request.answers, model)
-        return Work(read, written, energy_wh=energy_wh(model, read, written))
+        if self._energy_limited:
+            return Work(read, written, energy_wh=energy_wh(model, read, written))
+        return Work(read, written)
 
     def counter(
         self, model: Model, request: Request | AudioRequest
@@ -293,7 +302,7 @@ class Gateway:
             streamed=request.stream,
             priority=priority,
         )
-        account.trace_id = terms.trace_id or account.id.hex
+        account.trace_id = terms.trace_id or None
         self.accounts.open(account)
         if model.kind == "chat":
             self._chats += 1

@@ -66,9 +66,14 @@ class Tracing:
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=address)))
         self._tracer = self._provider.get_tracer("chappe.gateway", __version__)
 
+    @property
+    def active(self) -> bool:
+        """Are spans exported."""
+        return self._tracer is not None
+
     def export(self, exchange: "Exchange", account: "Account", outcome: str) -> None:
         """Export the span of a request that ended now."""
-        if self._tracer is None:
+        if self._tracer is None or not exchange.span_id:
             return
         from opentelemetry import trace
 

@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from time import monotonic as _now
 from typing import Any
 
 from chappe.core.errors import ChappeError
@@ -284,10 +285,6 @@ class Dispatcher:
         """Stop the timer."""
         if self._tick is not None:
             self._tick.cancel()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _settings(model: Model) -> DispatchSettings:

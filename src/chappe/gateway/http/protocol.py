@@ -7,7 +7,6 @@ for both ways.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,6 +20,7 @@ _MAX_HEADER_BYTES = 65_536
 _SLOW_SENDER_SECONDS = 30.0
 _SLOW_READER_SECONDS = 120.0
 _SWEEP_SECONDS = 5.0
+_IDLE_SECONDS = 75.0
 _FAST = {path.encode(): operation for path, operation in OPERATIONS.items()}
 
 
@@ -73,6 +73,7 @@ class Call:
         """The connection ended: nobody waits for the answer, so the work for it stops."""
         if self.disconnected and self._task is not None:
             self._task.cancel()
+            self.ended()  # one that was cancelled before its first step doesn't say so itself
 
     # The request
 
@@ -111,7 +112,11 @@ class Call:
         protocol = self._protocol
         self._task = task = protocol.loop.create_task(protocol.answer(self))
         protocol.tasks.add(task)
-        task.add_done_callback(protocol.tasks.discard)
+
+    def ended(self) -> None:
+        """Its task is over."""
+        if self._task is not None:
+            self._protocol.tasks.discard(self._task)
 
     # The answer
 
@@ -185,7 +190,7 @@ class Call:
         protocol = self._protocol
         if not self.keep_alive and not self.disconnected:
             protocol.transport.close()
-        protocol.on_response_complete()
+        protocol.answered()
 
     def abort(self) -> None:
         """End the connection: the client must not take what it got for a whole answer."""
@@ -215,6 +220,7 @@ class GatewayProtocol(HttpToolsProtocol):
         # Since when a request is on its way here, 0 when none is.
         self._receiving_since = 0.0
         self._heard_at = 0.0
+        self._idle_since = 0.0
         self._date: list[tuple[bytes, bytes]] | None = None
         self._common = b""
         self._sweep()
@@ -239,6 +245,9 @@ class GatewayProtocol(HttpToolsProtocol):
     def end_if_slow(self, now: float) -> None:
         """Close the connection of a client that doesn't finish what it began to send."""
         if not self._receiving_since:
+            idle = self._idle_since
+            if idle and now - idle > _IDLE_SECONDS and self.transport is not None:
+                self.transport.close()
             return
         # Headers come in one go; a body may be large, but must keep coming.
         since = self._heard_at if isinstance(self.cycle, Call) else self._receiving_since
@@ -269,6 +278,7 @@ class GatewayProtocol(HttpToolsProtocol):
         self.headers = []
         self._header_bytes = 0
         self._receiving_since = self._heard_at = self.loop.time()
+        self._idle_since = 0.0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_bytes += len(name) + len(value)
@@ -322,6 +332,19 @@ class GatewayProtocol(HttpToolsProtocol):
         else:
             super()._start_asgi_task(cycle, app)
 
+    def answered(self) -> None:
+        """As uvicorn's `on_response_complete`, without a timer for each answer: the sweep closes
+        connections that stay idle."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        else:
+            self._idle_since = self.loop.time()
+
     def shutdown(self) -> None:
         """Called when the server stops: a connection on which nothing runs is closed."""
         if isinstance(self.cycle, Call) and self.cycle.waits_for_body:
@@ -339,10 +362,14 @@ def protocol_for(answer: Answer, body_limit: int) -> type[GatewayProtocol]:
     """
 
     async def guarded(call: Call) -> None:
-        with contextlib.suppress(asyncio.CancelledError, ClientGoneError):
+        try:
             await answer(call)
-        if not call.response_complete:
-            call.abort()
+        except (asyncio.CancelledError, ClientGoneError):
+            pass
+        finally:
+            if not call.response_complete:
+                call.abort()
+            call.ended()
 
     return type(
         "BoundGatewayProtocol",
