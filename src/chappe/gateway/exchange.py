@@ -169,6 +169,7 @@ class Exchange:
             prefix=prefix.chain(prompt) if len(prompt) >= prefix.BLOCK_BYTES else (),
             deadline=time.monotonic() + wait,
             clearance=self._level,
+            streamed=request.stream,
         )
 
     async def _attempt_all(self, model: Model) -> None:
