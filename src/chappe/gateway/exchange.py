@@ -108,9 +108,10 @@ class Exchange:
         models = self._gateway.route(request.model, KINDS[request.operation], self._actor)
         self.replaced = models.replaced
         last: ChappeError | None = None
-        for model in models.models:
+        for model, clearance in zip(models.models, models.clearances, strict=True):
             self.model = model
             try:
+                self._check_clearance(model, clearance)
                 await self._admit(model)
                 await self._attempt_all(model)
                 return
@@ -129,13 +130,15 @@ class Exchange:
         self.outcome = "timed_out" if error.code in _TIMED_OUT else "failed"
         self.status = error.status
 
+    def _check_clearance(self, model: Model, clearance: int) -> None:
+        if clearance < 0:
+            raise ChappeError("engine_unavailable", 503, model=model.name)
+        if clearance < self._level:
+            level = LEVELS[self._level]
+            raise ChappeError("not_cleared", 403, model=model.name, level=level)
+
     async def _admit(self, model: Model) -> None:
         gateway, actor, request = self._gateway, self._actor, self.request
-        if not any(endpoint.clearance >= self._level for endpoint in model.endpoints):
-            if model.endpoints:
-                level = LEVELS[self._level]
-                raise ChappeError("not_cleared", 403, model=model.name, level=level)
-            raise ChappeError("engine_unavailable", 503, model=model.name)
         work = gateway.bound(model, request)
         reservation = gateway.quotas.try_reserve(actor, model.name, work)
         if reservation is None:
@@ -166,7 +169,8 @@ class Exchange:
             priority=self._priority,
             prompt_tokens=1 + len(prompt) // _TOKEN_BYTES,
             output_tokens=expected if model.kind == "chat" else 1,
-            prefix=prefix.chain(prompt) if len(prompt) >= prefix.BLOCK_BYTES else (),
+            # Where there is but one endpoint, it isn't to be found by what it has read.
+            prefix=prefix.chain(prompt) if len(model.endpoints) > 1 else (),
             deadline=time.monotonic() + wait,
             clearance=self._level,
             streamed=request.stream,

@@ -24,6 +24,15 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 12
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
+_TOGETHER = 512
+_TIMES = (
+    ("model_time_to_first_token", "ttft_ms"),
+    ("model_request", "duration_ms"),
+    ("gateway_queue", "queue_ms"),
+    ("gateway_overhead", "overhead_ms"),
+)
+
+
 class _Histogram:
     """Observations by label."""
 
@@ -56,6 +65,7 @@ class GatewayMetrics(Collector):
     """The gateway's figures of one process."""
 
     def __init__(self) -> None:
+        self._settled: list[Account] = []
         self._requests: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._tokens: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._answers: defaultdict[tuple[str, int], float] = defaultdict(float)
@@ -85,26 +95,34 @@ class GatewayMetrics(Collector):
         """A request for a known model wasn't admitted."""
         self._refusals[model, code] += 1
 
-    def settled(self, account: Account, outcome: str) -> None:
-        """A request ended."""
-        model = account.model
-        self._requests[model, outcome] += 1
-        if account.tokens_origin == "engine":
-            self._tokens[model, "in"] += account.tokens_in or 0
-            self._tokens[model, "out"] += account.tokens_out or 0
-        if account.energy_wh:
-            self._energy[(model,)] += account.energy_wh
-        if account.attempts > 1:
-            self._retries[model, outcome] += account.attempts - 1
-        histograms, label = self._histograms, (model,)
-        if account.ttft_ms is not None:
-            histograms["model_time_to_first_token"].observe(label, account.ttft_ms / 1000)
-        histograms["model_request"].observe(label, (account.duration_ms or 0.0) / 1000)
-        histograms["gateway_queue"].observe(label, (account.queue_ms or 0.0) / 1000)
-        histograms["gateway_overhead"].observe(label, (account.overhead_ms or 0.0) / 1000)
+    def settled(self, account: Account) -> None:
+        """A request ended. It is counted with others, later: at a scrape, or at the 512th."""
+        self._settled.append(account)
+        if len(self._settled) >= _TOGETHER:
+            self._count()
+
+    def _count(self) -> None:
+        settled, self._settled = self._settled, []
+        for account in settled:
+            model, outcome = account.model, account.outcome
+            self._requests[model, outcome] += 1
+            if account.tokens_origin == "engine":
+                self._tokens[model, "in"] += account.tokens_in or 0
+                self._tokens[model, "out"] += account.tokens_out or 0
+            if account.energy_wh:
+                self._energy[(model,)] += account.energy_wh
+            if account.attempts > 1:
+                self._retries[model, outcome] += account.attempts - 1
+        for name, field in _TIMES:
+            histogram = self._histograms[name]
+            for account in settled:
+                value = getattr(account, field)
+                if value is not None:
+                    histogram.observe((account.model,), value / 1000)
 
     def collect(self) -> Iterable[Metric]:
         """The families, for a scrape."""
+        self._count()
         for name, text, labels, values in (
             ("chappe_model_requests", "Requests to models", ["model", "outcome"], self._requests),
             ("chappe_model_tokens", "Tokens, by engines", ["model", "direction"], self._tokens),

@@ -53,10 +53,13 @@ class Route:
 
     Attributes:
         replaced: the retired or deprecated model that was asked for, if so.
+        clearances: for each, the highest sensitivity level that an endpoint of it is cleared for;
+            -1 where it has no endpoint.
     """
 
     models: tuple[Model, ...]
     replaced: str | None
+    clearances: tuple[int, ...]
 
 
 class Gateway:
@@ -205,7 +208,8 @@ class Gateway:
             raise ChappeError("model_retired", 410, model=asked.name)
         if len(self._routes) >= _MOST_ROUTES:
             self._routes.clear()
-        found = Route(models, route.replaced)
+        clearances = tuple(max((e.clearance for e in m.endpoints), default=-1) for m in models)
+        found = Route(models, route.replaced, clearances)
         self._routes[name, kind, actor.key_id] = (actor, found)
         return found
 
@@ -321,7 +325,7 @@ class Gateway:
             exchange.model, account.tokens_in or 0, account.tokens_out or 0
         )
         self.accounts.settle(account, exchange.outcome, exchange.error, exchange.status)
-        self.metrics.settled(account, exchange.outcome)
+        self.metrics.settled(account)
         self.tracing.export(exchange, account, exchange.outcome)
 
     # For operators

@@ -72,8 +72,8 @@ class Request:
     """
 
     __slots__ = (
-        "answers", "body", "continuable", "model", "operation", "output_limit", "priority",
-        "prompt", "stream", "wants_usage",
+        "answers", "body", "continuable", "has_stream_options", "model", "operation",
+        "output_limit", "priority", "prompt", "stream", "wants_usage",
     )  # fmt: skip
 
     def __init__(self, operation: Operation, body: bytes) -> None:
@@ -86,6 +86,7 @@ class Request:
         self.model = fields.model
         self.stream = bool(fields.stream)
         options = fields.stream_options
+        self.has_stream_options = options is not None
         self.wants_usage = bool(options and options.include_usage)
         self.answers = max(1, fields.n or 1)
         self.output_limit = (
@@ -126,21 +127,32 @@ class Request:
         """
         ask_usage = self.stream and not self.wants_usage and self.operation == "chat.completions"
         bounded = bound is not None and self.output_limit is None
-        if self.model == upstream_name and not (ask_usage or bounded or model.default_sampling):
-            return self.body
+        if self.model == upstream_name and not model.default_sampling:
+            if not (ask_usage or bounded):
+                return self.body
+            if not ask_usage or not self.has_stream_options:
+                # Nothing is there to be changed: the fields are put before the others.
+                added = b'"stream_options":{"include_usage":true},' if ask_usage else b""
+                if bound is not None and bounded:
+                    added += b'"%b":%d,' % (self._bound_name, bound)
+                start = self.body.index(b"{") + 1
+                return self.body[:start] + added + self.body[start:]
         fields: dict[str, Any] = dict(_FIELDS.decode(self.body))
         fields["model"] = upstream_name
         for name, value in model.default_sampling.items():
             fields.setdefault(name, value)
         if bounded:
-            name = "max_output_tokens" if self.operation == "responses" else "max_tokens"
-            fields.setdefault(name, bound)
+            fields.setdefault(self._bound_name.decode(), bound)
         if ask_usage:
             options: dict[str, Any] = {}
             if raw := fields.get("stream_options"):
                 options = msgspec.json.decode(raw) or {}
             fields["stream_options"] = options | {"include_usage": True}
         return msgspec.json.encode(fields)
+
+    @property
+    def _bound_name(self) -> bytes:
+        return b"max_output_tokens" if self.operation == "responses" else b"max_tokens"
 
     def continuation_body(
         self, model: Model, upstream_name: str, engine: str, text: str, tokens: int
