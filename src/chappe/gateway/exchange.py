@@ -126,6 +126,8 @@ class Exchange:
         raise last
 
     def _note_failure(self, error: ChappeError) -> None:
+        if self.account is None or error.code in _REFUSALS:
+            self._gateway.metrics.refused(self.model.name, error.code)
         self.error = self.error or error.code
         self.outcome = "timed_out" if error.code in _TIMED_OUT else "failed"
         self.status = error.status
@@ -500,6 +502,7 @@ class Exchange:
 _NEXT_MODEL = frozenset(
     ("engine_unavailable", "engine_timeout", "engine_cut", "queue_full", "queue_timeout")
 )
+_REFUSALS = frozenset(("queue_full", "queue_timeout"))
 _TIMED_OUT = frozenset(("engine_timeout", "queue_timeout"))
 
 

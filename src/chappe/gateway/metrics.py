@@ -120,6 +120,10 @@ class GatewayMetrics(Collector):
                 if value is not None:
                     histogram.observe((account.model,), value / 1000)
 
+    def refusals(self) -> list[tuple[tuple[str, str], int]]:
+        """How many requests weren't admitted, by model and code."""
+        return [(key, int(count)) for key, count in self._refusals.items()]
+
     def collect(self) -> Iterable[Metric]:
         """The families, for a scrape."""
         self._count()

@@ -16,6 +16,7 @@ from chappe.core import telemetry
 from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
 from chappe.core.streaming import Receive, Scope, Send
+from chappe.gateway import routes as gateway_routes
 from chappe.gateway.openai_api import OpenAIApi
 from chappe.identity.http import language_of
 from chappe.knowledge import routes as knowledge_routes
@@ -113,7 +114,12 @@ def build_app(runtime: Runtime) -> Observe:
     api.state.gateway = runtime.gateway
     api.state.search = runtime.search
     api.state.assistant = runtime.assistant
-    for router in (knowledge_routes.router, assistant_routes.router, status.router):
+    for router in (
+        knowledge_routes.router,
+        assistant_routes.router,
+        gateway_routes.router,
+        status.router,
+    ):
         api.include_router(router)
     api.add_exception_handler(ChappeError, _chappe_error)
     api.add_exception_handler(RequestValidationError, _invalid)

@@ -248,7 +248,7 @@ class Dispatcher:
             chosen = pool.choose(waiting.job, now, waiting.exclude)
             return chosen is not None
 
-        while room and (ticket := room.pop(now, fits)) is not None:
+        while room and pool.has_room(now) and (ticket := room.pop(now, fits)) is not None:
             assert chosen is not None
             future = ticket.payload.future
             if not future.done():
