@@ -57,6 +57,7 @@ class Pool:
         self._eligible: dict[tuple[int, frozenset[str] | None], list[EndpointState]] = {}
         self._clear_of = 0
         self._buckets = Buckets()
+        self._stale: set[EndpointState] = set()
         self._prefixes = PrefixIndex(self.settings.affinity_pairs)
         self._typical = 500.0
         self.in_flight = 0
@@ -85,6 +86,7 @@ class Pool:
             state = self._states.pop(gone)
             del self._by_index[state.index]
             state.health.drained = True
+            self._stale.discard(state)
             self._buckets.place(state, -1)
         for state in self._states.values():
             endpoint = given.pop(state.id)
@@ -93,8 +95,9 @@ class Pool:
             state.cache_tokens = endpoint.cache_tokens or state.cache_tokens
             state.endpoint = endpoint
         self._add(given.values(), now, new=True)
+        self._stale.clear()
         for state in self._list:
-            self._reindex(state, now)
+            self._index(state, now)
 
     def _limit(self, endpoint: Endpoint) -> Limit:
         given = self.settings
@@ -110,7 +113,7 @@ class Pool:
             self._by_index[state.index] = state
             if new:
                 state.went_cold(now)
-            self._reindex(state, now)
+            self._index(state, now)
         self._list = list(self._states.values())
         self._eligible.clear()
         self._clear_of = min((state.endpoint.clearance for state in self._list), default=0)
@@ -121,6 +124,10 @@ class Pool:
         """Could any job be placed now; where not, asking for each that waits is useless."""
         if self._wakes and self._wakes[0][0] <= now:
             self._wake(now)
+        if self._stale:
+            for state in self._stale:
+                self._index(state, now)
+            self._stale.clear()
         return not self._buckets.empty
 
     def choose(
@@ -142,11 +149,13 @@ class Pool:
             return None
         people = self.in_flight > self.batch_in_flight
         settings = self.settings
-        tokens, by_block = job.prompt_tokens, self._block_tokens(job)
+        candidates = self._candidates(job)
+        several = len(candidates) > 1
+        tokens, by_block = job.prompt_tokens, self._block_tokens(job) if several else 0.0
         depth = self._prefixes.depth
         best: EndpointState | None = None
         lowest = float("inf")
-        for state in self._candidates(job):
+        for state in candidates:
             if state.bucket < 0 or (exclude and state.id in exclude):
                 continue
             if batch and not is_open_for_batch(state, settings, people):
@@ -155,7 +164,7 @@ class Pool:
             if by_block:
                 matched = depth(job.prefix, state.index, state.oldest_in_cache())
                 to_read -= matched * by_block
-            seconds = cost(state, to_read, now, settings)
+            seconds = cost(state, to_read, now, settings) if several else 0.0
             if seconds < lowest and not is_silent(state, now, settings):
                 best, lowest = state, seconds
         # Batch work waits for the next chance instead: looking at all would be paid at each event.
@@ -348,7 +357,7 @@ class Pool:
         """Send nothing more there; what runs there goes on."""
         state = self._states[endpoint_id]
         state.health.drained = True
-        self._buckets.place(state, -1)
+        self._index(state, 0.0)
 
     def resume(self, endpoint_id: str, now: float) -> None:
         """Take a drained endpoint back."""
@@ -368,6 +377,13 @@ class Pool:
             self._reindex(state, now)
 
     def _reindex(self, state: EndpointState, now: float) -> None:
+        if len(self._list) <= _SMALL:
+            # All of a small pool is looked at anyway: it is worked out when it is asked for.
+            self._stale.add(state)
+        else:
+            self._index(state, now)
+
+    def _index(self, state: EndpointState, now: float) -> None:
         refresh(state, self.settings)
         if is_open(state, self.settings, now):
             self._buckets.place(state, bucket_of(standing_cost(state, self._typical)))
