@@ -13,13 +13,15 @@ Outcome = Literal[
 ]
 
 
+# Version 7 (four bits at 76) and variant 2 (two bits at 62), and what is left for chance below 80.
+_VERSION = 0x7 << 76 | 0x2 << 62
+_RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0x3 << 62)
+
+
 def new_id() -> uuid.UUID:
     """A time-ordered identifier (RFC 9562, version 7): rows written together lie together."""
     moment = time.time_ns() // 1_000_000
-    noise = random.getrandbits(74)
-    return uuid.UUID(
-        int=moment << 80 | 0x7 << 76 | (noise >> 62) << 64 | 0x2 << 62 | noise & (1 << 62) - 1
-    )
+    return uuid.UUID(int=moment << 80 | random.getrandbits(80) & _RANDOM | _VERSION)
 
 
 class Account(msgspec.Struct, kw_only=True, array_like=True, eq=False, gc=False):

@@ -171,7 +171,7 @@ class Journal:
     def _make_room(self, records: int) -> bool:
         """Reserve space for so many records; says if that could be done."""
         while self._room < records * MOST_BYTES:
-            if self.size + self._size > self._most * self._size:
+            if len(self._segments) + len(self._spares) == self._most:
                 return False
             number = self._numbers + 1
             path = self._folder.path / f"{number:010d}{folder.SUFFIX}"
@@ -195,12 +195,10 @@ class Journal:
                 continue
             if segment.number > number:
                 number, offset = segment.number, len(MARK)
-            for kind, payload, after in read_records(segment.path, offset, segment.end):
-                offset = after
-                if kind == SETTLED:
-                    rows.append(payload)
-                    if len(rows) == most:
-                        return Batch(rows, number, offset, last=False)
+            for _, payload, after in read_records(segment.path, offset, segment.end, SETTLED):
+                rows.append(payload)
+                if len(rows) == most:
+                    return Batch(rows, number, after, last=False)
             offset = segment.end
         return Batch(rows, number, offset, last=True)
 

@@ -36,12 +36,12 @@ def identifier(payload: bytes) -> bytes:
 
 
 def read_records(
-    path: Path, start: int = len(MARK), end: int | None = None
+    path: Path, start: int = len(MARK), end: int | None = None, only: int | None = None
 ) -> Iterator[tuple[int, bytes, int]]:
     """The records of a file from one offset on: kind, payload, and the offset after it.
 
-    Ends at `end`, or without one at the first record that isn't whole: what a process that was
-    killed was writing. Memory stays at one chunk.
+    With `only`, those of one kind. Ends at `end`, or without one at the first record that isn't
+    whole: what a process that was killed was writing. Memory stays at one chunk.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -55,6 +55,9 @@ def read_records(
                     break
             size, check, kind = HEADER.unpack_from(buffer, at)
             begin = at + HEADER.size
+            if only is not None and kind != only and size:
+                at = begin + size
+                continue
             payload = buffer[begin : begin + size]
             if not size or len(payload) < size or crc32(payload, kind) != check:
                 break

@@ -107,7 +107,7 @@ class Accounts:
                 if months_at is None or time.monotonic() - months_at > _MONTHS_SECONDS:
                     await prepare_months(self._connections)
                     months_at = time.monotonic()
-            except (ChappeError, psycopg.Error) as error:
+            except Exception as error:
                 log.warning("accounts_keeping_postponed", extra={"reason": str(error)})
             await asyncio.sleep(_TAKE_OVER_SECONDS)
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import psycopg
 
 from chappe.core.connections import Connections
-from chappe.core.errors import ChappeError
 from chappe.gateway.accounts.aside import Aside
 from chappe.gateway.accounts.journal import Journal
 from chappe.gateway.accounts.rows import write
@@ -82,7 +81,8 @@ class Writer:
                 if failures:
                     log.warning("accounts_written_again", extra={"written": self.written})
                 failures = 0
-            except (ChappeError, psycopg.Error) as error:
+            except Exception as error:
+                # Whatever it is, the accounts stay in the journal, and it is tried again.
                 if not failures:
                     extra = {"waiting": self._journal.waiting, "reason": str(error)}
                     log.warning("accounts_not_written", extra=extra)
