@@ -8,8 +8,9 @@ close: slot, connection, quota and account are given back, once, in every path, 
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from chappe.core.errors import ChappeError
 from chappe.gateway.accounts import Account, Outcome
@@ -175,18 +176,21 @@ class Exchange:
             prefix=prefix.chain(prompt) if len(model.endpoints) > 1 else (),
             deadline=time.monotonic() + wait,
             clearance=self._level,
-            streamed=request.stream,
+            streamed=bool(request.stream),
         )
 
     async def _attempt_all(self, model: Model) -> None:
         gateway = self._gateway
         budget = gateway.retry_budget(model.name)
         budget.earn()
-        job = self._make_job(model)
+        job = self._job = self._make_job(model)
         attempts = 0
         while True:
             attempts += 1
-            await self._place(model, job)
+            running = None if self._tried else gateway.dispatcher.try_place(model.name, job)
+            if running is None:
+                running = await self._wait(model, job)
+            self._placed(running)
             try:
                 await self._attempt(model)
                 return
@@ -204,58 +208,63 @@ class Exchange:
                 assert self.account is not None
                 self.account.attempts += 1
 
-    async def _place(self, model: Model, job: Job) -> None:
-        dispatcher = self._gateway.dispatcher
-        self._job = job
-        running = None if self._tried else dispatcher.try_place(model.name, job)
-        if running is None:
-            waiting_from = time.perf_counter()
-            try:
-                running = await dispatcher.place(model.name, job, self._actor.weight, self._tried)
-            finally:
-                self._queue_seconds += time.perf_counter() - waiting_from
+    async def _wait(self, model: Model, job: Job) -> Running:
+        """Until the job's turn has come."""
+        waiting_from = time.perf_counter()
+        try:
+            return await self._gateway.dispatcher.place(
+                model.name, job, self._actor.weight, self._tried
+            )
+        finally:
+            self._queue_seconds += time.perf_counter() - waiting_from
+
+    def _placed(self, running: Running) -> None:
         self._running = running
-        self.endpoint = endpoint = self._gateway.endpoint(running.state.id)
-        self._tried |= {running.state.id}
-        assert self.account is not None
-        self.account.endpoint = endpoint.name
-        self.account.site = endpoint.site
+        self.endpoint = endpoint = self._gateway.endpoint(running.state.endpoint.id)
+        self._tried |= {endpoint.id}
+        account = self.account
+        assert account is not None
+        account.endpoint = endpoint.name
+        account.site = endpoint.site
 
     async def _attempt(self, model: Model) -> None:
         """Send to the endpoint that was chosen, and read until something can be told."""
-        assert self.endpoint is not None
-        body = self.request.upstream_body(
-            model, self.endpoint.upstream_names[model.name], self._output_bound(model)
+        endpoint, account = self.endpoint, self.account
+        assert endpoint is not None and account is not None
+        reservation = self._reservation
+        # The longest answer that the reserved quota allows, where there is one.
+        bound = model.max_output_tokens if reservation and reservation.counts_tokens else None
+        response = await self._send(
+            self.request.upstream_body(model, endpoint.upstream_names[model.name], bound)
         )
-        response = await self._send(body)
-        if response.status in _TRY_ELSEWHERE:
-            self._answered(response, await response.read(1_000_000))
-            self._refused = True
-            raise UpstreamError(f"status {response.status}")
-        kind = response.header("content-type", "application/json")
-        self.content_type = kind
-        self.status = response.status
-        if response.status == 200 and kind.startswith("text/event-stream"):
+        status = self.status = response.status
+        kind = self.content_type = response.header("content-type", "application/json")
+        if status == 200 and kind.startswith("text/event-stream"):
             await self._open_stream(model)
             return
-        self._answered(response, await response.read())
-        if response.status == 200:
-            assert self.account is not None
-            read_whole(self.body, kind, self.account, _most_tokens(model))
+        self.body = await response.read()
+        self._heard_at = time.perf_counter()
+        if status == 200:
+            read_whole(self.body, kind, account, _most_tokens(model))
             self.outcome = "completed"
-        else:
-            self.outcome = "refused" if response.status < 500 else "failed"
-        self._end_attempt("completed" if response.status < 500 else "failed")
+            self._end_attempt("completed")
+            return
+        self.retry_after = response.headers.get(b"retry-after", b"")
+        if status in _TRY_ELSEWHERE:
+            self._refused = True
+            raise UpstreamError(f"status {status}")
+        self.outcome = "refused" if status < 500 else "failed"
+        self._end_attempt("completed" if status < 500 else "failed")
 
     async def _send(self, body: bytes) -> Response:
-        gateway, endpoint, account = self._gateway, self.endpoint, self.account
-        assert endpoint is not None and account is not None
+        gateway, endpoint = self._gateway, self.endpoint
+        assert endpoint is not None
         if endpoint.base_url is None:
             raise UpstreamError("the engine isn't running")
         self._sent_at = self._heard_at = time.perf_counter()
         head = gateway.endpoint_head(endpoint, self.request.content_type)
         if self.terms.trace_id or gateway.tracing.active:
-            head += self._trace_parent(account)
+            head += self._trace_parent()
         self._response = response = await gateway.upstream.send(
             b"POST",
             endpoint.base_url + PATHS[self.request.operation],
@@ -267,21 +276,15 @@ class Exchange:
         self._heard_at = time.perf_counter()
         return response
 
-    def _trace_parent(self, account: Account) -> bytes:
+    def _trace_parent(self) -> bytes:
         """The `traceparent` line for the endpoint (W3C Trace Context)."""
-        terms = self.terms
+        terms, account = self.terms, self.account
+        assert account is not None
         self.span_id = self.span_id or new_span()
         account.trace_id = account.trace_id or account.id.hex
         sampled = terms.sampled or self._gateway.tracing.active
         line = f"traceparent: 00-{account.trace_id}-{self.span_id}-{'01' if sampled else '00'}\r\n"
         return line.encode()
-
-    def _answered(self, response: Response, body: bytes) -> None:
-        self._heard_at = time.perf_counter()
-        self.body = body
-        self.status = response.status
-        self.content_type = response.header("content-type", "application/json")
-        self.retry_after = response.headers.get(b"retry-after", b"")
 
     async def _open_stream(self, model: Model) -> None:
         """Wait for the first event: until then, nothing was told and all can be tried elsewhere."""
@@ -299,11 +302,6 @@ class Exchange:
         self._heard_at = time.perf_counter()
         self._note_first_token()
         self.streamed = True
-
-    def _output_bound(self, model: Model) -> int | None:
-        """Longest answer that the reserved quota allows, where there is one."""
-        reservation = self._reservation
-        return model.max_output_tokens if reservation and reservation.counts_tokens else None
 
     # The answer
 
@@ -396,14 +394,15 @@ class Exchange:
             self._note_failure(self._told(failure))
             raise self._told(failure) from None
         assert isinstance(reader, ChatReader) and reader.text is not None
-        job = replace(
+        job = msgspec.structs.replace(
             self._job,
             prompt_tokens=self._job.prompt_tokens + reader.tokens,
             allowed=allowed,
             deadline=time.monotonic() + gateway.longest_wait,
         )
         try:
-            await self._place(model, job)
+            self._job = job
+            self._placed(await self._wait(model, job))
             endpoint = self.endpoint
             assert endpoint is not None
             name = endpoint.upstream_names[model.name]

@@ -27,7 +27,7 @@ from chappe.gateway.engines import EngineProcess, engine_command
 from chappe.gateway.engines.probing import Prober
 from chappe.gateway.exchange import Exchange
 from chappe.gateway.http.audio import AudioRequest
-from chappe.gateway.http.request import Operation, Request
+from chappe.gateway.http.request import Operation, Request, read_request
 from chappe.gateway.http.upstream import Pool
 from chappe.gateway.metrics import GatewayMetrics
 from chappe.gateway.quotas import Limit, Quotas, Work
@@ -303,7 +303,7 @@ class Gateway:
             operation=request.operation,
             model=model.name,
             requested_model=request.model,
-            streamed=request.stream,
+            streamed=bool(request.stream),
             priority=priority,
         )
         account.trace_id = terms.trace_id or None
@@ -370,7 +370,7 @@ class Gateway:
                 `queue_timeout`, `not_cleared`, `engine_unavailable`, `engine_timeout` or
                 `engine_cut`.
         """
-        exchange = Exchange(self, actor, Request(operation, body), terms)
+        exchange = Exchange(self, actor, read_request(operation, body), terms)
         try:
             await exchange.start()
             yield exchange

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 Priority = Literal["interactive", "normal", "batch"]
 PRIORITIES: tuple[Priority, ...] = ("interactive", "normal", "batch")
 
@@ -11,8 +13,7 @@ Outcome = Literal["completed", "cancelled", "failed", "timed_out"]
 refused connection or a cut stream is `failed`; silence is `timed_out`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, gc=False):
     """A request that waits for an endpoint.
 
     Attributes:

@@ -11,7 +11,7 @@ from chappe.gateway.exchange import Exchange
 from chappe.gateway.http.audio import AudioRequest
 from chappe.gateway.http.envelope import envelope, refusal, retry_after
 from chappe.gateway.http.protocol import Call
-from chappe.gateway.http.request import Request
+from chappe.gateway.http.request import read_request
 from chappe.gateway.service import Gateway
 from chappe.gateway.terms import read_terms
 from chappe.identity import require
@@ -79,7 +79,7 @@ class Door:
         if call.operation == "audio.transcriptions":
             form = AudioRequest(headers.get(b"content-type", b""), call.body)
             return Exchange(self._gateway, actor, form, terms)
-        return Exchange(self._gateway, actor, Request(call.operation, call.body), terms)
+        return Exchange(self._gateway, actor, read_request(call.operation, call.body), terms)
 
     async def _stream(self, call: Call, exchange: Exchange, headers: bytes) -> None:
         call.start(200, _EVENTS + headers, await exchange.piece())

@@ -33,7 +33,16 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _Routing(msgspec.Struct):
+class Request(msgspec.Struct):
+    """A JSON request: what is read of it. Made by :func:`read_request`.
+
+    Attributes:
+        model: the name asked for.
+        body: as the client sent it.
+        prompt: raw JSON of what the model will read.
+        operation: what is asked.
+    """
+
     model: str
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -49,64 +58,40 @@ class _Routing(msgspec.Struct):
     documents: msgspec.Raw = _NONE
     logprobs: msgspec.Raw = _NONE
     service_tier: str | None = None
+    # Set after decoding; under names that no request uses.
+    body: bytes = msgspec.field(default=b"", name="chappe:body")
+    prompt: bytes = msgspec.field(default=b"", name="chappe:prompt")
+    operation: Operation = msgspec.field(default="chat.completions", name="chappe:operation")
 
+    @property
+    def wants_usage(self) -> bool:
+        """Did the client ask for the usage chunk of a stream."""
+        options = self.stream_options
+        return options is not None and bool(options.include_usage)
 
-_DECODER = msgspec.json.Decoder(_Routing)
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+    @property
+    def answers(self) -> int:
+        """How many answers are asked for."""
+        return max(1, self.n or 1)
 
+    @property
+    def output_limit(self) -> int | None:
+        """Most tokens of one answer that the client allows; None when it doesn't say."""
+        return self.max_completion_tokens or self.max_tokens or self.max_output_tokens
 
-class Request:
-    """A JSON request.
+    @property
+    def priority(self) -> str | None:
+        """The class that `service_tier` asks for, if it does."""
+        return None if self.service_tier is None else _PRIORITY_TIERS.get(self.service_tier)
 
-    Attributes:
-        model: the name asked for.
-        stream: as server-sent events.
-        wants_usage: did the client ask for the usage chunk of a stream.
-        prompt: the raw JSON of what the model will read.
-        output_limit: most tokens of one answer that the client allows; None when it doesn't say.
-        answers: how many answers (`n`).
-        priority: class that `service_tier` asks for, if it does.
-
-    Raises:
-        ChappeError: `invalid_request` (400), not JSON or no `model`.
-    """
-
-    __slots__ = (
-        "answers", "body", "continuable", "has_stream_options", "model", "operation",
-        "output_limit", "priority", "prompt", "stream", "wants_usage",
-    )  # fmt: skip
-
-    def __init__(self, operation: Operation, body: bytes) -> None:
-        try:
-            fields = _DECODER.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ChappeError("invalid_request", 400, reason=str(error)) from None
-        self.operation = operation
-        self.body = body
-        self.model = fields.model
-        self.stream = bool(fields.stream)
-        options = fields.stream_options
-        self.has_stream_options = options is not None
-        self.wants_usage = bool(options and options.include_usage)
-        self.answers = max(1, fields.n or 1)
-        self.output_limit = (
-            fields.max_completion_tokens or fields.max_tokens or fields.max_output_tokens
-        )
-        self.priority = _PRIORITY_TIERS.get(fields.service_tier or "")
-        # Chunks with log-probabilities or several answers can't be sewn together.
-        self.continuable = (
-            operation == "chat.completions"
+    @property
+    def continuable(self) -> bool:
+        """Can another server go on with a stream: not with log-probabilities or several answers."""
+        return (
+            self.operation == "chat.completions"
             and self.answers == 1
-            and bytes(fields.logprobs) in (b"", b"null", b"false")
+            and bytes(self.logprobs) in (b"", b"null", b"false")
         )
-        if operation == "chat.completions":
-            self.prompt = bytes(fields.messages) + bytes(fields.tools)
-        elif operation == "responses":
-            self.prompt = bytes(fields.instructions) + bytes(fields.input) + bytes(fields.tools)
-        elif operation == "rerank":
-            self.prompt = bytes(fields.query) + bytes(fields.documents)
-        else:
-            self.prompt = bytes(fields.input)
 
     @property
     def content_type(self) -> bytes:
@@ -130,7 +115,7 @@ class Request:
         if self.model == upstream_name and not model.default_sampling:
             if not (ask_usage or bounded):
                 return self.body
-            if not ask_usage or not self.has_stream_options:
+            if not ask_usage or self.stream_options is None:
                 # Nothing is there to be changed: the fields are put before the others.
                 added = b'"stream_options":{"include_usage":true},' if ask_usage else b""
                 if bound is not None and bounded:
@@ -180,6 +165,37 @@ class Request:
             if isinstance(fields.get(name), int):
                 fields[name] = max(1, fields[name] - tokens)
         return msgspec.json.encode(fields)
+
+
+_DECODER = msgspec.json.Decoder(Request)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def read_request(operation: Operation, body: bytes) -> Request:
+    """Read a request.
+
+    Raises:
+        ChappeError: `invalid_request` (400), not JSON or no `model`.
+    """
+    try:
+        request = _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ChappeError("invalid_request", 400, reason=str(error)) from None
+    request.body = body
+    request.operation = operation
+    request.prompt = _prompt(request)
+    return request
+
+
+def _prompt(request: Request) -> bytes:
+    match request.operation:
+        case "chat.completions":
+            return bytes(request.messages) + bytes(request.tools)
+        case "responses":
+            return bytes(request.instructions) + bytes(request.input) + bytes(request.tools)
+        case "rerank":
+            return bytes(request.query) + bytes(request.documents)
+    return bytes(request.input)
 
 
 CONTINUING_ENGINES = frozenset({"vllm", "sglang", "llamacpp"})
