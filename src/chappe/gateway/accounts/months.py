@@ -1,12 +1,12 @@
 """The partitions of `request_account`: one for each month (UTC)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from chappe.core.connections import Connection, Connections
 
-_LOCK = "select pg_advisory_xact_lock(hashtextextended('request_account months', 0))"
+LOCK = "select pg_advisory_xact_lock(hashtextextended('request_account months', 0))"
 # A report that reads for long must not have every writer wait behind us.
-_PATIENCE = "set local lock_timeout = '3s'"
+PATIENCE = "set local lock_timeout = '3s'"
 _STRAY_MONTHS = """
     select distinct date_trunc('month', started_at, 'UTC') at time zone 'UTC'
     from request_account_other
@@ -18,6 +18,11 @@ def month_after(month: datetime) -> datetime:
     return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
 
 
+def month_before(month: datetime) -> datetime:
+    """The first moment of the month before the one that begins at `month`."""
+    return (month - timedelta(days=1)).replace(day=1)
+
+
 def month_of(moment: datetime) -> datetime:
     """The first moment of its month, in UTC."""
     return moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
@@ -25,7 +30,7 @@ def month_of(moment: datetime) -> datetime:
 
 def partition(month: datetime) -> str:
     """Name of a month's partition."""
-    return f"request_account_{month:%Y_%m}"
+    return f"request_account_{month.year:04d}_{month.month:02d}"
 
 
 async def prepare_months(connections: Connections, now: datetime | None = None) -> list[str]:
@@ -40,8 +45,8 @@ async def prepare_months(connections: Connections, now: datetime | None = None) 
     this = month_of(now or datetime.now(UTC))
     made = []
     async with connections.transaction() as connection:
-        await connection.execute(_PATIENCE)
-        await connection.execute(_LOCK)
+        await connection.execute(PATIENCE)
+        await connection.execute(LOCK)
         cursor = await connection.execute(_STRAY_MONTHS)
         strays = [month.replace(tzinfo=UTC) for (month,) in await cursor.fetchall()]
         for month in sorted({this, month_after(this), *strays}):
@@ -61,6 +66,9 @@ async def _make(connection: Connection, month: datetime) -> None:
     """Make a month's partition; its rows in the default partition move there."""
     name, begin, end = partition(month), month.isoformat(), month_after(month).isoformat()
     for statement in (
+        # Writers wait before they choose a partition: one that had chosen the default one, and
+        # waited there, would find that its row doesn't belong there any more.
+        "lock table request_account in share row exclusive mode",
         "lock table request_account_other in access exclusive mode",
         f"create table {name} (like request_account including defaults including constraints)",
         f"with moved as (delete from request_account_other"  # noqa: S608

@@ -95,8 +95,8 @@ class Writer:
         Raises:
             ChappeError, psycopg.Error: as :func:`write_each`; what isn't written stays.
         """
-        last = not self._journal.waiting
-        while not last:
+        last = False
+        while self._journal.waiting and not last:
             taken_at = time.monotonic()
             batch = self._journal.take(BATCH)
             self._taken = len(batch.rows)
@@ -105,5 +105,8 @@ class Writer:
                 self._journal.done(batch)
             finally:
                 self._taken = 0
-            if last := batch.last:
-                self.behind_since = taken_at if self._journal.waiting else None
+            last = batch.last
+            if not self._journal.waiting:
+                self.behind_since = None
+            elif last:
+                self.behind_since = taken_at
