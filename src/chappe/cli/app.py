@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chappe import __version__
+from chappe.cli import audit, catalogue, organisation
 from chappe.cli import doctor as doctor_command
 from chappe.cli.answer import print_answer, print_events
 from chappe.cli.progress import LoadProgress
@@ -15,7 +16,8 @@ from chappe.cli.serve import serve_forever, work_forever
 from chappe.cli.session import one_line_errors, settings_for
 from chappe.core.database import migrate as migrate_schema
 from chappe.core.database_server import DatabaseServer
-from chappe.identity.access import SCOPES, SYSTEM
+from chappe.identity.access import SCOPES, SYSTEM, USER_SCOPES
+from chappe.identity.audit import record_in
 from chappe.identity.keys import create_key, list_keys, revoke_keys
 from chappe.knowledge.catalogue import SOURCES, find_source, load_source
 from chappe.knowledge.jobs import loads
@@ -26,6 +28,18 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 key = typer.Typer(no_args_is_help=True, help="API keys.")
 source = typer.Typer(no_args_is_help=True, help="Official sources.")
 app.add_typer(key, name="key")
+for name, group in (
+    ("model", catalogue.model),
+    ("endpoint", catalogue.endpoint),
+    ("proposal", catalogue.proposal),
+    ("limit", catalogue.limit),
+    ("secret", catalogue.secret),
+    ("organisation", organisation.app),
+    ("group", organisation.group),
+    ("audit", audit.app),
+):
+    app.add_typer(group, name=name)
+app.command("apply")(catalogue.apply_command)
 app.add_typer(source, name="source")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -81,15 +95,34 @@ def migrate(
 def key_create(
     name: Annotated[str, typer.Option(help="What the key is for.")] = "cli",
     scope: Annotated[
-        list[str] | None, typer.Option(help=f"A right: {', '.join(SCOPES)}. None: all.")
+        list[str] | None,
+        typer.Option(help=f"A right: {', '.join(SCOPES)}. None: {', '.join(USER_SCOPES)}."),
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Valid for so many days.")] = None,
+    organisation_slug: Annotated[
+        str, typer.Option("--organisation", help="For which organisation it acts.")
+    ] = "default",
+    person: Annotated[str | None, typer.Option(help="Whose it is.")] = None,
+    level: Annotated[
+        int, typer.Option(min=0, max=2, help="Sensitivity: 0 open, 1 internal, 2 restricted.")
+    ] = 0,
 ) -> None:
     """Make a key and print it; it can't be shown again."""
 
     async def work(runtime: Runtime) -> str:
         async with runtime.database.session() as session:
-            return await create_key(session, name, tuple(scope or SCOPES), days)
+            secret = await create_key(
+                session,
+                name,
+                tuple(scope or USER_SCOPES),
+                days,
+                organisation=organisation_slug,
+                person=person,
+                level=level,
+            )
+            detail = {"name": name, "scopes": scope, "organisation": organisation_slug}
+            await record_in(session, SYSTEM, "key.create", secret[:8], detail)
+            return secret
 
     typer.echo(with_runtime(work))
 
@@ -120,7 +153,10 @@ def key_revoke(
 
     async def work(runtime: Runtime) -> int:
         async with runtime.database.session() as session:
-            return await revoke_keys(session, reference)
+            count = await revoke_keys(session, reference)
+            if count:
+                await record_in(session, SYSTEM, "key.revoke", reference, {"count": count})
+            return count
 
     count = with_runtime(work)
     if not count:

@@ -24,7 +24,7 @@ from chappe.gateway.dispatch.dispatcher import Dispatcher
 from chappe.gateway.dispatch.job import Priority
 from chappe.gateway.dispatch.routing import CatalogueView, ModelView, resolve
 from chappe.gateway.engines import EngineProcess, engine_command
-from chappe.gateway.engines.probing import Prober
+from chappe.gateway.engines.probing import Prober, announced
 from chappe.gateway.exchange import Exchange
 from chappe.gateway.http.audio import AudioRequest
 from chappe.gateway.http.request import Operation, Request, read_request
@@ -90,11 +90,12 @@ class Gateway:
         self.inter_token_timeout = settings.inter_token_timeout
         self.longest_wait = settings.longest_wait
         self.tell_endpoint = settings.tell_endpoint
+        self.cipher = Cipher.from_settings(settings)
         self._configured = configured_models(settings)
         self._source = CatalogueSource(
             self.connections,
             settings.data_dir,
-            Cipher.from_settings(settings),
+            self.cipher,
             [item.model for item in self._configured],
             self._use,
         )
@@ -340,6 +341,15 @@ class Gateway:
                 endpoint["site"] = known.site if known else ""
                 endpoint["probe"] = self._prober.last(endpoint["id"])
         return queues
+
+    async def test_endpoint(self, endpoint: Endpoint) -> list[str]:
+        """Ask an endpoint now; gives the models that it announces.
+
+        Raises:
+            UpstreamError: it isn't well; says why.
+        """
+        seen = await self._prober.ask(endpoint, "/v1/models")
+        return [item["name"] for item in announced(seen or b"{}")]
 
     async def wait_no_chat(self, seconds: float) -> None:
         """Until nobody is being answered by a chat model, at most `seconds`.

@@ -1,0 +1,381 @@
+"""The catalogue by command: `model`, `endpoint`, `proposal`, `limit`, `secret`, `apply`."""
+
+import asyncio
+import base64
+import json
+import secrets as random
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from chappe.cli.session import one_line_errors, settings_for
+from chappe.core.connections import Connection, Connections
+from chappe.core.database import migrate
+from chappe.core.database_server import DatabaseServer
+from chappe.core.errors import ChappeError
+from chappe.gateway.catalogue import administration as admin
+from chappe.gateway.catalogue import apply as declarative
+from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec
+from chappe.gateway.catalogue.secrets import Cipher, decode_key
+from chappe.identity import SYSTEM
+
+model = typer.Typer(no_args_is_help=True, help="Models of the catalogue.")
+endpoint = typer.Typer(no_args_is_help=True, help="Servers that serve them.")
+proposal = typer.Typer(no_args_is_help=True, help="Models that servers announce.")
+limit = typer.Typer(no_args_is_help=True, help="Limits on what may be asked.")
+secret = typer.Typer(no_args_is_help=True, help="Servers' secrets at rest.")
+
+Result = TypeVar("Result")
+Spec = TypeVar("Spec", bound=BaseModel)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="FIELD=VALUE; lists and objects in JSON.")
+]
+
+
+def on_database(work: Callable[[Connection, Cipher], Awaitable[Result]]) -> Result:
+    """Run `work` in one transaction on the installation's database; errors in one line."""
+    with one_line_errors():
+        settings = settings_for(quiet=True)
+        server = DatabaseServer(settings)
+        try:
+            server.start()
+            migrate(server.url)
+
+            async def inside() -> Result:
+                connections = Connections(server.url, 1)
+                await connections.open()
+                try:
+                    async with connections.transaction() as connection:
+                        return await work(connection, Cipher.from_settings(settings))
+                finally:
+                    await connections.close()
+
+            return asyncio.run(inside())
+        finally:
+            server.stop()
+    raise AssertionError("one_line_errors ends the process")
+
+
+def _values(given: list[str] | None) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for item in given or []:
+        name, separator, text = item.partition("=")
+        if not separator:
+            raise ChappeError("invalid_request", 422, reason=f"--set {item}: FIELD=VALUE")
+        try:
+            values[name.strip()] = json.loads(text)
+        except json.JSONDecodeError:
+            values[name.strip()] = text
+    return values
+
+
+def _read(kind: type[Spec], values: dict[str, Any]) -> Spec:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ChappeError("invalid_request", 422, reason=f"{place}: {reason}") from None
+
+
+def _show(rows: list[dict[str, Any]], as_json: bool, *columns: str) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows, default=str, ensure_ascii=False))
+        return
+    for row in rows:
+        typer.echo("  ".join(f"{row[name]!s:20}" for name in columns).rstrip())
+
+
+# Models
+
+
+@model.command("list")
+def model_list(as_json: Json = False) -> None:
+    """List the models of the catalogue."""
+
+    async def work(connection: Connection, _: Cipher) -> list[dict[str, Any]]:
+        return [spec.model_dump() for spec in await admin.models(connection)]
+
+    _show(on_database(work), as_json, "name", "kind", "status", "public")
+
+
+@model.command("set")
+def model_set(name: str, fields: Set = None) -> None:
+    """Add a model or change fields of it: `chappe model set NAME --set kind=embedding`."""
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        known = {spec.name: spec for spec in await admin.models(connection)}
+        before = known[name].model_dump() if name in known else {}
+        spec = _read(ModelSpec, before | _values(fields) | {"name": name})
+        await admin.put_model(connection, SYSTEM, spec)
+
+    on_database(work)
+    typer.echo(f"model {name} set")
+
+
+@model.command("retire")
+def model_retire(
+    name: str,
+    replacement: Annotated[str | None, typer.Option(help="Who answers in its place.")] = None,
+) -> None:
+    """Retire a model: those who ask for it are answered by its replacement, with a warning."""
+    given = ["status=retired"] + ([f"replacement={replacement}"] if replacement else [])
+    model_set(name, given)
+
+
+@model.command("grant")
+def model_grant(name: str, subject: str) -> None:
+    """Grant a model to organisation:SLUG, group:SLUG/GROUP or key:ID; it is public no more."""
+    _grants(name, lambda grants: sorted({*grants, subject}))
+
+
+@model.command("revoke")
+def model_revoke(name: str, subject: str) -> None:
+    """Take a grant back."""
+    _grants(name, lambda grants: [grant for grant in grants if grant != subject])
+
+
+def _grants(name: str, change: Callable[[list[str]], list[str]]) -> None:
+    async def work(connection: Connection, _: Cipher) -> None:
+        known = {spec.name: spec for spec in await admin.models(connection)}
+        if name not in known:
+            raise ChappeError("unknown_object", 404, kind="model", name=name)
+        spec = known[name]
+        changed = spec.model_copy(update={"grants": change(spec.grants), "public": False})
+        await admin.put_model(connection, SYSTEM, changed)
+
+    on_database(work)
+    typer.echo(f"model {name}: grants changed")
+
+
+@model.command("remove")
+def model_remove(name: str) -> None:
+    """Remove a model that nothing needs."""
+    on_database(lambda connection, _: admin.remove_model(connection, SYSTEM, name))
+    typer.echo(f"model {name} removed")
+
+
+# Endpoints
+
+
+@endpoint.command("list")
+def endpoint_list(as_json: Json = False) -> None:
+    """List the servers; their secrets are never shown."""
+
+    async def work(connection: Connection, _: Cipher) -> list[dict[str, Any]]:
+        return [
+            spec.model_dump(exclude={"secret", "secret_env", "secret_file"})
+            | {"has_secret": has, "models": ",".join(spec.serves)}
+            for spec, has in await admin.endpoints(connection)
+        ]
+
+    _show(on_database(work), as_json, "name", "engine", "site", "clearance", "url", "models")
+
+
+@endpoint.command("set")
+def endpoint_set(
+    name: str,
+    url: Annotated[str | None, typer.Option(help="Address up to and including /v1.")] = None,
+    serves: Annotated[list[str] | None, typer.Option(help="MODEL or MODEL=ITS-NAME-THERE.")] = None,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="File with its secret; - for standard input.")
+    ] = None,
+    fields: Set = None,
+) -> None:
+    """Add a server or change fields of it; its secret is read from a file, never from arguments."""
+
+    async def work(connection: Connection, cipher: Cipher) -> None:
+        known = {spec.name: spec for spec, _ in await admin.endpoints(connection)}
+        values = known[name].model_dump() if name in known else {}
+        values |= _values(fields) | {"name": name}
+        if url is not None:
+            values["url"] = url
+        if serves is not None:
+            pairs = [item.partition("=") for item in serves]
+            values["serves"] = {mine: theirs or mine for mine, _, theirs in pairs}
+        if secret_file is not None:
+            stdin = str(secret_file) == "-"
+            values["secret"] = (sys.stdin.read() if stdin else secret_file.read_text()).strip()
+        await admin.put_endpoint(connection, SYSTEM, cipher, _read(EndpointSpec, values))
+
+    on_database(work)
+    typer.echo(f"endpoint {name} set")
+
+
+@endpoint.command("drain")
+def endpoint_drain(name: str) -> None:
+    """Send nothing more there; what runs there goes on."""
+    on_database(lambda connection, _: admin.set_drained(connection, SYSTEM, name, True))
+    typer.echo(f"endpoint {name} drained")
+
+
+@endpoint.command("resume")
+def endpoint_resume(name: str) -> None:
+    """Take a drained server back."""
+    on_database(lambda connection, _: admin.set_drained(connection, SYSTEM, name, False))
+    typer.echo(f"endpoint {name} resumed")
+
+
+@endpoint.command("remove")
+def endpoint_remove(name: str) -> None:
+    """Remove a server."""
+    on_database(lambda connection, _: admin.remove_endpoint(connection, SYSTEM, name))
+    typer.echo(f"endpoint {name} removed")
+
+
+# Proposals
+
+
+@proposal.command("list")
+def proposal_list(as_json: Json = False) -> None:
+    """List the models that servers announce and that nobody has taken or set aside."""
+    rows = on_database(lambda connection, _: admin.proposals(connection))
+    _show(rows, as_json, "endpoint", "upstream_name", "first_seen")
+
+
+@proposal.command("accept")
+def proposal_accept(
+    endpoint_name: str,
+    name: str,
+    as_model: Annotated[str | None, typer.Option("--as", help="Name in the catalogue.")] = None,
+) -> None:
+    """Have a server serve a model that it announces."""
+    target = as_model or name
+    on_database(lambda connection, _: admin.decide(connection, SYSTEM, endpoint_name, name, target))
+    typer.echo(f"{endpoint_name} serves {target}")
+
+
+@proposal.command("ignore")
+def proposal_ignore(endpoint_name: str, name: str) -> None:
+    """Set a proposal aside."""
+    on_database(lambda connection, _: admin.decide(connection, SYSTEM, endpoint_name, name, None))
+    typer.echo("ignored")
+
+
+# Limits
+
+
+@limit.command("list")
+def limit_list(as_json: Json = False) -> None:
+    """List the limits, and what is left of each."""
+
+    async def work(connection: Connection, _: Cipher) -> list[dict[str, Any]]:
+        held = {
+            row["limit_id"]: row["leased"]
+            for row in await admin.rows(
+                connection,
+                "select distinct on (limit_id) limit_id, leased from quota_window"
+                " order by limit_id, period_start desc",
+            )
+        }
+        return [
+            spec.model_dump() | {"id": identifier, "held": held.get(identifier, 0.0)}
+            for identifier, spec in await admin.limits(connection)
+        ]
+
+    _show(on_database(work), as_json, "subject", "model", "measure", "period", "amount", "held")
+
+
+@limit.command("set")
+def limit_set(
+    subject: Annotated[str, typer.Argument(help="installation, model:NAME, organisation:SLUG…")],
+    measure: Annotated[
+        str, typer.Argument(help="requests, tokens, concurrency, audio_seconds, energy_wh")
+    ],
+    amount: float,
+    per: Annotated[str | None, typer.Option(help="minute, day, month; none at once.")] = None,
+    model_name: Annotated[str | None, typer.Option("--model", help="Only of this model.")] = None,
+    action: Annotated[str, typer.Option(help="warn, slow, refuse")] = "refuse",
+    fields: Set = None,
+) -> None:
+    """Set a limit: `chappe limit set organisation:univ-a tokens 1000000 --per day`."""
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        spec = _limit(subject, measure, per, model_name, amount, action, _values(fields))
+        await admin.put_limit(connection, SYSTEM, spec)
+
+    on_database(work)
+    typer.echo("limit set")
+
+
+@limit.command("remove")
+def limit_remove(
+    subject: str,
+    measure: str,
+    per: Annotated[str | None, typer.Option(help="minute, day, month")] = None,
+    model_name: Annotated[str | None, typer.Option("--model")] = None,
+) -> None:
+    """Remove a limit."""
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        spec = _limit(subject, measure, per, model_name, 0.0, "refuse", {})
+        await admin.remove_limit(connection, SYSTEM, spec)
+
+    on_database(work)
+    typer.echo("limit removed")
+
+
+def _limit(
+    subject: str,
+    measure: str,
+    per: str | None,
+    model_name: str | None,
+    amount: float,
+    action: str,
+    more: dict[str, Any],
+) -> LimitSpec:
+    if subject.startswith("model:"):
+        subject, model_name = "model", subject.removeprefix("model:")
+    values = {
+        "subject": subject, "measure": measure, "period": per, "model": model_name,
+        "amount": amount, "action": action,
+    }  # fmt: skip
+    return _read(LimitSpec, values | more)
+
+
+# Secrets and the file
+
+
+@secret.command("rotate")
+def secret_rotate() -> None:
+    """Encrypt every secret with a new key, and print it: it is then the setting `secret_key`."""
+    new = base64.b64encode(random.token_bytes(32)).decode()
+
+    async def work(connection: Connection, cipher: Cipher) -> int:
+        return await admin.rotate_secrets(connection, SYSTEM, cipher, Cipher(decode_key(new)))
+
+    count = on_database(work)
+    typer.echo(f"CHAPPE_SECRET_KEY={new}")
+    typer.echo(f"# {count} secrets encrypted anew; set this for every replica now", err=True)
+
+
+def apply_command(
+    file: Annotated[Path, typer.Argument(help="TOML; see docs/reference/catalogue.md")],
+    dry_run: Annotated[bool, typer.Option(help="Only show; exit code 2 if there is any.")] = False,
+    prune: Annotated[bool, typer.Option(help="Remove what the file doesn't name.")] = False,
+) -> None:
+    """Compare a declarative file with the catalogue, and make it so."""
+
+    async def work(connection: Connection, cipher: Cipher) -> list[declarative.Change]:
+        try:
+            text = file.read_text()
+        except OSError as error:
+            raise ChappeError("catalogue_file", 422, reason=str(error)) from None
+        present = await declarative.current(connection, cipher)
+        changes = declarative.plan(present, declarative.read_file(text), prune=prune)
+        if not dry_run:
+            await declarative.apply(connection, SYSTEM, cipher, changes)
+        return changes
+
+    changes = on_database(work)
+    for line in declarative.shown(changes):
+        typer.echo(line)
+    typer.echo(f"{len(changes)} changes{' to make' if dry_run else ''}")
+    if dry_run and changes:
+        sys.exit(2)

@@ -1,0 +1,291 @@
+"""The catalogue and its limits by API. Who may call: a key with `operate`; a refusal is audited.
+
+`GET /api/admin/limits` also: a key with `manage`, which sees its own organisation's.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from chappe.core.connections import Connection
+from chappe.core.errors import ChappeError
+from chappe.gateway.catalogue import administration as admin
+from chappe.gateway.catalogue import apply as declarative
+from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, OrganisationSpec
+from chappe.gateway.http.upstream import UpstreamError
+from chappe.identity import Actor, audit
+from chappe.identity.audit import record_refusal
+from chappe.identity.http import CurrentActor
+
+router = APIRouter(prefix="/api/admin", tags=["catalogue"])
+
+
+class EndpointView(BaseModel):
+    """An endpoint, never with its secret."""
+
+    endpoint: dict[str, Any]
+    has_secret: bool
+
+
+class Decision(BaseModel):
+    """What becomes of a proposal: the model that it is; none sets it aside."""
+
+    endpoint: str
+    upstream_name: str
+    model: str | None = None
+
+
+class File(BaseModel):
+    """The declarative file."""
+
+    toml: str = Field(max_length=1_000_000)
+    dry_run: bool = True
+    prune: bool = False
+
+
+class ChangeView(BaseModel):
+    """One difference."""
+
+    act: str
+    kind: str
+    name: str
+    fields: dict[str, tuple[Any, Any]]
+
+
+@asynccontextmanager
+async def operating(
+    request: Request, actor: Actor, action: str, object: str = ""
+) -> AsyncIterator[Connection]:
+    """A transaction for whoever may operate the installation.
+
+    Raises:
+        ChappeError: `scope_missing` (403), after it was written in the audit log.
+    """
+    gateway = request.app.state.gateway
+    if "operate" not in actor.scopes:
+        await record_refusal(gateway.connections, actor, action, object, "scope operate missing")
+        raise ChappeError("scope_missing", 403, scope="operate")
+    async with gateway.connections.transaction() as connection:
+        yield connection
+
+
+@router.get("/models")
+async def list_models(request: Request, actor: CurrentActor) -> list[ModelSpec]:
+    """The models of the catalogue; those of the settings aren't among them."""
+    async with operating(request, actor, "model.list") as connection:
+        return await admin.models(connection)
+
+
+@router.put("/models/{name}", status_code=204)
+async def put_model(request: Request, actor: CurrentActor, name: str, spec: ModelSpec) -> None:
+    """Add or change a model."""
+    _same(name, spec.name)
+    async with operating(request, actor, "model.put", name) as connection:
+        await admin.put_model(connection, actor, spec)
+
+
+@router.delete("/models/{name}", status_code=204)
+async def delete_model(request: Request, actor: CurrentActor, name: str) -> None:
+    """Remove a model that nothing needs."""
+    async with operating(request, actor, "model.remove", name) as connection:
+        await admin.remove_model(connection, actor, name)
+
+
+@router.get("/endpoints")
+async def list_endpoints(request: Request, actor: CurrentActor) -> list[EndpointView]:
+    """The endpoints of the catalogue."""
+    async with operating(request, actor, "endpoint.list") as connection:
+        found = await admin.endpoints(connection)
+    hidden = {"secret", "secret_env", "secret_file"}
+    return [
+        EndpointView(endpoint=spec.model_dump(exclude=hidden), has_secret=has)
+        for spec, has in found
+    ]
+
+
+@router.put("/endpoints/{name}", status_code=204)
+async def put_endpoint(
+    request: Request, actor: CurrentActor, name: str, spec: EndpointSpec
+) -> None:
+    """Add or change an endpoint; without a secret, the one that it has is kept."""
+    _same(name, spec.name)
+    _no_local_secret(spec)
+    cipher = request.app.state.gateway.cipher
+    async with operating(request, actor, "endpoint.put", name) as connection:
+        await admin.put_endpoint(connection, actor, cipher, spec)
+
+
+@router.delete("/endpoints/{name}", status_code=204)
+async def delete_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
+    """Remove an endpoint."""
+    async with operating(request, actor, "endpoint.remove", name) as connection:
+        await admin.remove_endpoint(connection, actor, name)
+
+
+@router.post("/endpoints/{name}/drain", status_code=204)
+async def drain_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
+    """Send nothing more there; what runs there goes on."""
+    async with operating(request, actor, "endpoint.drain", name) as connection:
+        await admin.set_drained(connection, actor, name, True)
+
+
+@router.post("/endpoints/{name}/resume", status_code=204)
+async def resume_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
+    """Take a drained endpoint back."""
+    async with operating(request, actor, "endpoint.resume", name) as connection:
+        await admin.set_drained(connection, actor, name, False)
+
+
+@router.post("/endpoints/{name}/test")
+async def test_endpoint(request: Request, actor: CurrentActor, name: str) -> dict[str, Any]:
+    """Ask an endpoint now whether it is well, and which models it announces."""
+    async with operating(request, actor, "endpoint.test", name):
+        gateway = request.app.state.gateway
+        endpoint = next((e for e in gateway.catalogue.endpoints() if e.name == name), None)
+        if endpoint is None or endpoint.base_url is None:
+            raise ChappeError("unknown_object", 404, kind="endpoint", name=name)
+    try:
+        return {"well": True, "models": await gateway.test_endpoint(endpoint)}
+    except UpstreamError as error:
+        return {"well": False, "detail": str(error)[:300]}
+
+
+@router.get("/proposals")
+async def list_proposals(request: Request, actor: CurrentActor) -> list[dict[str, Any]]:
+    """Models that endpoints announce and that nobody has taken or set aside."""
+    async with operating(request, actor, "proposal.list") as connection:
+        return await admin.proposals(connection)
+
+
+@router.post("/proposals", status_code=204)
+async def decide_proposal(request: Request, actor: CurrentActor, decision: Decision) -> None:
+    """Take a proposal, or set it aside."""
+    async with operating(request, actor, "proposal.decide", decision.endpoint) as connection:
+        await admin.decide(
+            connection, actor, decision.endpoint, decision.upstream_name, decision.model
+        )
+
+
+@router.get("/organisations")
+async def list_organisations(request: Request, actor: CurrentActor) -> list[OrganisationSpec]:
+    """The organisations."""
+    async with operating(request, actor, "organisation.list") as connection:
+        return await admin.organisations(connection)
+
+
+@router.put("/organisations/{slug}", status_code=204)
+async def put_organisation(
+    request: Request, actor: CurrentActor, slug: str, spec: OrganisationSpec
+) -> None:
+    """Add or change an organisation."""
+    _same(slug, spec.slug)
+    async with operating(request, actor, "organisation.put", slug) as connection:
+        await admin.put_organisation(connection, actor, spec)
+
+
+@router.get("/limits")
+async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, Any]]:
+    """The limits, with what all replicas together hold of each now."""
+    gateway = request.app.state.gateway
+    if "operate" in actor.scopes:
+        own = None
+    elif "manage" in actor.scopes and actor.organisation_id is not None:
+        own = actor.organisation_id
+    else:
+        raise ChappeError("scope_missing", 403, scope="manage")
+    async with gateway.connections.transaction() as connection:
+        found = await admin.limits(connection, own)
+    states = gateway.quotas.states()
+    return [
+        spec.model_dump() | {"id": str(i), "held": states.get(i, (0.0, 0.0))[1]}
+        for i, spec in found
+    ]
+
+
+@router.put("/limits", status_code=204)
+async def put_limit(request: Request, actor: CurrentActor, spec: LimitSpec) -> None:
+    """Set a limit. Nobody raises their own: only who operates the installation may."""
+    async with operating(request, actor, "limit.set", spec.name) as connection:
+        await admin.put_limit(connection, actor, spec)
+
+
+@router.delete("/limits", status_code=204)
+async def delete_limit(
+    request: Request,
+    actor: CurrentActor,
+    subject: str,
+    measure: str,
+    period: str | None = None,
+    model: str | None = None,
+) -> None:
+    """Remove a limit."""
+    spec = LimitSpec.model_validate(
+        {"subject": subject, "measure": measure, "period": period, "model": model, "amount": 0}
+    )
+    async with operating(request, actor, "limit.remove", spec.name) as connection:
+        await admin.remove_limit(connection, actor, spec)
+
+
+@router.post("/apply")
+async def apply_file(request: Request, actor: CurrentActor, file: File) -> list[ChangeView]:
+    """Compare a declarative file with the catalogue, and make it so unless `dry_run`."""
+    cipher = request.app.state.gateway.cipher
+    wanted = declarative.read_file(file.toml)
+    for spec in wanted.endpoints:
+        _no_local_secret(spec)
+    async with operating(request, actor, "catalogue.apply") as connection:
+        present = await declarative.current(connection, cipher)
+        changes = declarative.plan(present, wanted, prune=file.prune)
+        if not file.dry_run:
+            await declarative.apply(connection, actor, cipher, changes)
+    return [ChangeView(act=c.act, kind=c.kind, name=c.name, fields=c.fields) for c in changes]
+
+
+@router.get("/audit")
+async def list_audit(
+    request: Request,
+    actor: CurrentActor,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    action: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> list[dict[str, Any]]:
+    """The audit log, newest first; `manage` sees its own organisation's acts."""
+    if "operate" not in actor.scopes and "manage" not in actor.scopes:
+        raise ChappeError("scope_missing", 403, scope="manage")
+    own = None if "operate" in actor.scopes else actor.organisation_id
+    async with request.app.state.gateway.connections.transaction() as connection:
+        found = await audit.entries(
+            connection, organisation_id=own, before=before, action=action, limit=limit
+        )
+    return [
+        {
+            "sequence": e.sequence, "at": e.at, "actor": e.actor, "action": e.action,
+            "object": e.object, "outcome": e.outcome, "detail": e.detail, "hash": e.hash.hex(),
+        }
+        for e in found
+    ]  # fmt: skip
+
+
+@router.get("/audit/verification")
+async def verify_audit(request: Request, actor: CurrentActor) -> dict[str, Any]:
+    """Go through the whole log, and say whether its chain holds."""
+    async with operating(request, actor, "audit.verify") as connection:
+        verdict = await audit.verify(connection)
+    return {
+        "entries": verdict.entries, "holds": verdict.broken_at is None,
+        "broken_at": verdict.broken_at, "reason": verdict.reason, "last": verdict.last,
+    }  # fmt: skip
+
+
+def _same(path: str, name: str) -> None:
+    if path != name:
+        raise ChappeError("invalid_request", 422, reason=f"name: {path} ≠ {name}")
+
+
+def _no_local_secret(spec: EndpointSpec) -> None:
+    """A caller must not have the server read its own files or variables for it."""
+    if spec.secret_env is not None or spec.secret_file is not None:
+        raise ChappeError("invalid_request", 422, reason="secret_env, secret_file: command only")

@@ -1,0 +1,156 @@
+"""What the catalogue is described with: by the API, by commands and in the declarative file."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s\"\\]+$")]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Level = Literal["open", "internal", "restricted"]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class OrganisationSpec(_Spec):
+    """An organisation: its share when a model is saturated is its `weight` among the others'."""
+
+    slug: Slug
+    name: str = Field("", max_length=200)
+    siret: str | None = Field(None, pattern=r"^[0-9]{14}$")
+    weight: float = Field(1.0, gt=0, le=1_000_000)
+
+    @model_validator(mode="after")
+    def _named(self) -> "OrganisationSpec":
+        self.name = self.name or self.slug
+        return self
+
+
+class ModelSpec(_Spec):
+    """A model. Prices are euros by million tokens and by hour of sound; objectives milliseconds."""
+
+    name: Name
+    kind: Literal["chat", "embedding", "rerank", "transcription"] = "chat"
+    aliases: list[Name] = Field(default_factory=list, max_length=50)
+    description: str = Field("", max_length=2000)
+    context: int = Field(8192, gt=0, description="tokens")
+    max_output_tokens: int = Field(4096, gt=0)
+    modalities: list[Literal["text", "image", "audio"]] = ["text"]
+    licence: str | None = Field(None, max_length=200)
+    parameters_total: float | None = Field(None, gt=0, description="billions")
+    parameters_active: float | None = Field(None, gt=0, description="billions")
+    default_sampling: dict[str, Any] = Field(default_factory=dict)
+    status: Literal["active", "deprecated", "retired"] = "active"
+    replacement: Name | None = None
+    fallbacks: list[Name] = Field(default_factory=list, max_length=20)
+    public: bool = Field(True, description="granted to everybody")
+    grants: list[str] = Field(
+        default_factory=list, description="organisation:SLUG, group:SLUG/GROUP or key:ID"
+    )
+    queue_limit: int = Field(256, ge=0, le=100_000)
+    ttft_objective_ms: int = Field(2000, gt=0)
+    itl_objective_ms: int = Field(100, gt=0)
+    price_in: float = Field(0.0, ge=0)
+    price_out: float = Field(0.0, ge=0)
+    price_audio_hour: float = Field(0.0, ge=0)
+    transfer_in: float = Field(0.0, ge=0)
+    transfer_out: float = Field(0.0, ge=0)
+    prompt_chars: int = Field(12_000, gt=0)
+    answer_tokens: int = Field(700, gt=0)
+    weak: bool = False
+
+
+class EndpointSpec(_Spec):
+    """A server. Its secret is given, or read from a variable or a file where this is applied."""
+
+    name: Name
+    url: str = Field(pattern=r"^https?://[^\s]+$", max_length=500)
+    secret: SecretStr | None = None
+    secret_env: str | None = None
+    secret_file: Path | None = None
+    engine: Literal["openai", "vllm", "sglang", "llamacpp", "tei", "ollama"] = "openai"
+    site: str = Field("local", max_length=100)
+    labels: dict[str, str] = Field(default_factory=dict)
+    clearance: Level = "open"
+    capacity: int | None = Field(None, ge=1, le=100_000)
+    drained: bool = False
+    serves: dict[str, str] = Field(
+        default_factory=dict, description="the server's own name for each model of the catalogue"
+    )
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> "EndpointSpec":
+        if sum(v is not None for v in (self.secret, self.secret_env, self.secret_file)) > 1:
+            raise ValueError("give one of secret, secret_env and secret_file")
+        return self
+
+    def secret_text(self) -> str | None:
+        """The secret itself; None when none is given.
+
+        Raises:
+            ValueError: the variable or the file isn't there.
+        """
+        if self.secret is not None:
+            return self.secret.get_secret_value()
+        if self.secret_env is not None:
+            if self.secret_env not in os.environ:
+                raise ValueError(f"endpoint {self.name}: {self.secret_env} isn't set")
+            return os.environ[self.secret_env]
+        if self.secret_file is not None:
+            try:
+                return self.secret_file.expanduser().read_text().strip()
+            except OSError as error:
+                raise ValueError(f"endpoint {self.name}: {error}") from None
+        return None
+
+
+class LimitSpec(_Spec):
+    """A limit. `subject`: installation, model, organisation:SLUG, person:SLUG/NAME or key:ID."""
+
+    subject: str
+    model: Name | None = None
+    measure: Literal["requests", "tokens", "concurrency", "audio_seconds", "energy_wh"]
+    period: Literal["minute", "day", "month"] | None = None
+    amount: float = Field(ge=0)
+    input_weight: float = Field(1.0, ge=0)
+    output_weight: float = Field(1.0, ge=0)
+    action: Literal["warn", "slow", "refuse"] = "refuse"
+    warn_at: float = Field(0.8, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "LimitSpec":
+        if (self.measure == "concurrency") != (self.period is None):
+            raise ValueError("period: one of minute, day, month; none for a concurrency")
+        if self.subject == "model" and self.model is None:
+            raise ValueError("model: a limit of everybody on a model names the model")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+        return " ".join((self.subject, self.model or "*", self.measure, self.period or "at-once"))
+
+
+class CatalogueSpec(_Spec):
+    """The declarative file: what is in it is made so; what isn't is left alone, or pruned."""
+
+    organisations: list[OrganisationSpec] = Field(default_factory=list)
+    models: list[ModelSpec] = Field(default_factory=list)
+    endpoints: list[EndpointSpec] = Field(default_factory=list)
+    limits: list[LimitSpec] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _unique(self) -> "CatalogueSpec":
+        for kind, names in (
+            ("organisations", [o.slug for o in self.organisations]),
+            ("models", [n for m in self.models for n in (m.name, *m.aliases)]),
+            ("endpoints", [e.name for e in self.endpoints]),
+            ("limits", [limit.name for limit in self.limits]),
+        ):
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"{kind}: {name} is there twice")
+        return self
