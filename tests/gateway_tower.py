@@ -1,4 +1,4 @@
-"""A gateway in the test's own loop, on a real database, before servers that misbehave on command."""
+"""A gateway in the test's own loop, on a real database, before servers that misbehave."""
 
 import asyncio
 import json

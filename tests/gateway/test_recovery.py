@@ -150,9 +150,7 @@ async def test_a_fallback_model_answers_where_the_first_cannot(gate: Tower) -> N
     await gate.add_model(Server(), name="second")
     await gate.add_model(Server("refuse"), fallbacks=["second"])
     gate.gateway.retry_budget("m")._tokens = 0.0
-    gate.gateway.dispatcher._queues["m"].pool.drain(
-        gate.gateway.catalogue.get("m").endpoints[0].id
-    )
+    gate.gateway.dispatcher._queues["m"].pool.drain(gate.gateway.catalogue.get("m").endpoints[0].id)
     raw = await gate.client().chat.completions.with_raw_response.create(
         model="m", messages=MESSAGES
     )

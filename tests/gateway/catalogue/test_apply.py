@@ -115,9 +115,7 @@ def test_a_plan_leads_from_anything_to_what_is_wanted(
     def catalogue(models: dict[str, int]) -> CatalogueSpec:
         return spec(models=[{"name": n, "context": c} for n, c in models.items()])
 
-    present = declarative.Current(
-        {("model", m.name): m for m in catalogue(before).models}, {}
-    )
+    present = declarative.Current({("model", m.name): m for m in catalogue(before).models}, {})
     state = dict(present.specs)
     for change in declarative.plan(present, catalogue(after), prune=True):
         if change.act == "remove":
@@ -140,9 +138,7 @@ async def test_the_documented_example_applies(database_url: str) -> None:
 
 async def test_secrets_are_not_in_the_database_in_clear(database_url: str) -> None:
     secret = "sk-very-secret-0123456789"
-    await make_so(
-        database_url, spec(models=[{"name": "m"}], endpoints=[GPU | {"secret": secret}])
-    )
+    await make_so(database_url, spec(models=[{"name": "m"}], endpoints=[GPU | {"secret": secret}]))
     connections = Connections(database_url, 1)
     await connections.open()
     try:
