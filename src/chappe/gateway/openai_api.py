@@ -36,8 +36,6 @@ class OpenAIApi:
             require(actor, "models")
             path, method = scope["path"].rstrip("/"), scope["method"]
             if path.startswith(("/v1/files", "/v1/batches")):
-                if self._gateway.batches is None:
-                    raise ChappeError("not_found", 404)
                 scope["chappe.actor"] = actor
                 await self._gateway.batches(scope, receive, send)
                 return

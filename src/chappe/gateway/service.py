@@ -16,6 +16,7 @@ from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
 from chappe.core.streaming import Receive, Scope, Send
 from chappe.gateway.accounts import Account, Accounts
+from chappe.gateway.batches import Batches
 from chappe.gateway.catalogue import Catalogue, Endpoint, Kind, Model, may_use
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.gateway.catalogue.source import CatalogueSource
@@ -106,7 +107,8 @@ class Gateway:
         self._no_chat = asyncio.Event()
         self._no_chat.set()
         self._started = False
-        self.batches: Handler | None = None
+        self._batches = Batches(self, settings)
+        self.batches: Handler = self._batches
         self.engines = [
             EngineProcess(
                 item.model.endpoints[-1],
@@ -143,11 +145,13 @@ class Gateway:
             if engine.kind in kinds:
                 engine.start()
         self._prober.start()
+        self._batches.start()
 
     async def stop(self) -> None:
         """End the engines, write what is left to write, and leave."""
         if not self._started:
             return
+        await self._batches.stop()
         await self._prober.stop()
         await asyncio.gather(*(engine.stop() for engine in self.engines))
         await self.upstream.close()

@@ -8,11 +8,12 @@ known is then refused with 503, never let in.
 import asyncio
 import hashlib
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from chappe.core.connections import Connections
+from chappe.core.connections import Connection, Connections
 from chappe.core.errors import ChappeError
 from chappe.identity.access import Actor
 
@@ -23,12 +24,13 @@ _MOST_REFUSED = 10_000
 _USE_NOTED_SECONDS = 60.0
 _MOST_HEADER_BYTES = 512
 
-_QUERY = """
+_SELECT = """
     select k.id, k.scopes, k.level, k.organisation_id, o.slug, o.weight, k.person_id, k.expires_at,
            array(select m.group_id from person_group_member m where m.person_id = k.person_id)
     from api_key k join organisation o on o.id = k.organisation_id
-    where k.digest = %s and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+    where k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 """
+_QUERY = f"{_SELECT} and k.digest = %s"
 
 
 @dataclass(slots=True)
@@ -51,6 +53,12 @@ def secret_of(authorization: bytes) -> bytes:
     if scheme.lower() != b"bearer" or not secret or len(secret) > _MOST_HEADER_BYTES:
         raise ChappeError("key_missing", 401)
     return secret
+
+
+async def actor_of_key(connection: Connection, key_id: uuid.UUID) -> Actor | None:
+    """The actor of a key as it is now; None when it isn't valid any more."""
+    row = await (await connection.execute(f"{_SELECT} and k.id = %s", (key_id,))).fetchone()
+    return _actor(row) if row is not None else None
 
 
 class KeyCache:
