@@ -9,6 +9,7 @@ import typer
 from chappe import __version__
 from chappe.cli import audit, catalogue, organisation
 from chappe.cli import doctor as doctor_command
+from chappe.cli import usage as usage_command
 from chappe.cli.answer import print_answer, print_events
 from chappe.cli.progress import LoadProgress
 from chappe.cli.running import with_runtime
@@ -28,6 +29,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 key = typer.Typer(no_args_is_help=True, help="API keys.")
 source = typer.Typer(no_args_is_help=True, help="Official sources.")
 app.add_typer(key, name="key")
+app.add_typer(usage_command.app, name="usage")
 for name, group in (
     ("model", catalogue.model),
     ("endpoint", catalogue.endpoint),
