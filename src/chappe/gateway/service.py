@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import psycopg
 
 from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
 from chappe.core.streaming import Receive, Scope, Send
 from chappe.gateway.accounts import Account, Accounts
+from chappe.gateway.accounts.retention import enforce
 from chappe.gateway.batches import Batches
 from chappe.gateway.catalogue import Catalogue, Endpoint, Kind, Model, may_use
 from chappe.gateway.catalogue.secrets import Cipher
@@ -43,6 +45,7 @@ from chappe.identity import Actor, KeyCache
 log = logging.getLogger(__name__)
 
 _MOST_ROUTES = 20_000
+_DAY_SECONDS = 86_400.0
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
@@ -146,11 +149,14 @@ class Gateway:
                 engine.start()
         self._prober.start()
         self._batches.start()
+        self._retention = asyncio.create_task(self._enforce_retention())
 
     async def stop(self) -> None:
         """End the engines, write what is left to write, and leave."""
         if not self._started:
             return
+        self._retention.cancel()
+        await asyncio.gather(self._retention, return_exceptions=True)
         await self._batches.stop()
         await self._prober.stop()
         await asyncio.gather(*(engine.stop() for engine in self.engines))
@@ -162,6 +168,15 @@ class Gateway:
         await self.keys.stop()
         await self.quotas.stop()
         await self.connections.close()
+
+    async def _enforce_retention(self) -> None:
+        """Once a day, accounts that are too old go; the hourly sums stay."""
+        while True:
+            try:
+                await enforce(self.connections, self._settings.accounts_retention_months)
+            except (ChappeError, psycopg.Error) as error:
+                log.warning("retention_postponed", extra={"reason": type(error).__name__})
+            await asyncio.sleep(_DAY_SECONDS)
 
     async def wait_ready(self, seconds: float) -> None:
         """Wait for the embedded engines, at most `seconds` in all."""

@@ -17,6 +17,7 @@ from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
 from chappe.core.streaming import Receive, Scope, Send
 from chappe.gateway import routes as gateway_routes
+from chappe.gateway.accounts import routes as accounts_routes
 from chappe.gateway.catalogue import routes as catalogue_routes
 from chappe.gateway.openai_api import OpenAIApi
 from chappe.identity.http import language_of
@@ -120,6 +121,7 @@ def build_app(runtime: Runtime) -> Observe:
         assistant_routes.router,
         gateway_routes.router,
         catalogue_routes.router,
+        accounts_routes.router,
         status.router,
     ):
         api.include_router(router)

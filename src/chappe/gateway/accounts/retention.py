@@ -48,7 +48,7 @@ async def enforce(
         cursor = await connection.execute(_PARTITIONS, (partition(first),))
         names = [name for (name,) in await cursor.fetchall()]
         for name in names:
-            await connection.execute(f"drop table {name}")  # type: ignore[arg-type]
+            await connection.execute(f"drop table {name}")
         stray = await connection.execute(
             "delete from request_account_other where started_at < %s", (first,)
         )
