@@ -80,7 +80,7 @@ async def test_wrong_lines_are_told_before_anything_runs(gate: Tower) -> None:
     await gate.add_model(server)
     good = lines(1)
     content = good + b"{not json\n" + good + lines(1, url="/v1/embeddings")
-    content += lines(1, custom_id="other", body={})
+    content += lines(1, custom_id="other", body={"messages": []})
     batch = await finished(gate, (await submit(gate, content)).id)
     assert batch.status == "failed"
     assert [(e.line, e.code) for e in batch.errors.data] == [
