@@ -48,7 +48,7 @@ web/dist/index.html: web/package-lock.json web/package.json web/index.html $(she
 lock:
 	uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
-	uv pip compile pyproject.toml --extra embedded --extra test --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra embedded --extra telemetry --extra test --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-header --output-file requirements-test.lock
 
 clean:
