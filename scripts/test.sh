@@ -21,6 +21,7 @@ $bin/ruff format --check .
 $bin/mypy
 $bin/lint-imports
 (cd web && npm test --silent)
+(cd tests/npm && npm ci --no-audit --no-fund --ignore-scripts --silent)
 marks='not slow'
 [ "${1:-}" = "--all" ] && marks=''
 $bin/python -m pytest -m "$marks"
