@@ -72,7 +72,7 @@ class Gateway:
     def __init__(self, settings: Settings, database_url: str) -> None:
         self._settings = settings
         self.replica_id = uuid.uuid4()
-        self.connections = Connections(database_url)
+        self.connections = Connections(database_url, settings.database_connections)
         self.upstream = Pool()
         self.metrics = GatewayMetrics()
         self.tracing = Tracing(settings.otlp_endpoint)

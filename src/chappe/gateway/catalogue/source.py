@@ -81,6 +81,11 @@ class CatalogueSource:
             except ChappeError:
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._changed.set()
+            except Exception:
+                # The catalogue in force stays; following must not end with one that can't be used.
+                log.exception("catalogue_not_taken")
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._changed.set()
 
     async def _load(self) -> None:
         async with self._connections.transaction() as connection:
