@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
+import psycopg
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
@@ -16,6 +17,7 @@ from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, OrganisationSpec
 from chappe.gateway.http.upstream import UpstreamError
+from chappe.gateway.quotas.limits import Measure, Period
 from chappe.identity import Actor, audit
 from chappe.identity.audit import record_refusal
 from chappe.identity.http import CurrentActor
@@ -68,8 +70,15 @@ async def operating(
     if "operate" not in actor.scopes:
         await record_refusal(gateway.connections, actor, action, object, "scope operate missing")
         raise ChappeError("scope_missing", 403, scope="operate")
-    async with gateway.connections.transaction() as connection:
-        yield connection
+    try:
+        async with gateway.connections.transaction() as connection:
+            yield connection
+    except psycopg.IntegrityError as error:
+        reason = error.diag.message_detail or error.diag.message_primary or ""
+        raise ChappeError("invalid_request", 409, reason=reason) from None
+    except psycopg.DataError as error:
+        reason = error.diag.message_primary or str(error)
+        raise ChappeError("invalid_request", 422, reason=reason) from None
 
 
 @router.get("/models")
@@ -217,14 +226,17 @@ async def delete_limit(
     request: Request,
     actor: CurrentActor,
     subject: str,
-    measure: str,
-    period: str | None = None,
+    measure: Measure,
+    period: Period | None = None,
     model: str | None = None,
 ) -> None:
     """Remove a limit."""
-    spec = LimitSpec.model_validate(
-        {"subject": subject, "measure": measure, "period": period, "model": model, "amount": 0}
-    )
+    try:
+        spec = LimitSpec.model_validate(
+            {"subject": subject, "measure": measure, "period": period, "model": model, "amount": 0}
+        )
+    except ValidationError as error:
+        raise ChappeError("invalid_request", 422, reason=error.errors()[0]["msg"]) from None
     async with operating(request, actor, "limit.remove", spec.name) as connection:
         await admin.remove_limit(connection, actor, spec)
 
@@ -248,7 +260,7 @@ async def apply_file(request: Request, actor: CurrentActor, file: File) -> list[
 async def list_audit(
     request: Request,
     actor: CurrentActor,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
     action: str | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> list[dict[str, Any]]:

@@ -12,7 +12,16 @@ Level = Literal["open", "internal", "restricted"]
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, values: Any) -> Any:
+        # Neither text nor jsonb of PostgreSQL holds a zero character or half a surrogate pair.
+        text = str(values)
+        if "\\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+            raise ValueError("a character that can't be stored")
+        return values
 
 
 class OrganisationSpec(_Spec):
@@ -36,8 +45,8 @@ class ModelSpec(_Spec):
     kind: Literal["chat", "embedding", "rerank", "transcription"] = "chat"
     aliases: list[Name] = Field(default_factory=list, max_length=50)
     description: str = Field("", max_length=2000)
-    context: int = Field(8192, gt=0, description="tokens")
-    max_output_tokens: int = Field(4096, gt=0)
+    context: int = Field(8192, gt=0, le=1_000_000_000, description="tokens")
+    max_output_tokens: int = Field(4096, gt=0, le=1_000_000_000)
     modalities: list[Literal["text", "image", "audio"]] = ["text"]
     licence: str | None = Field(None, max_length=200)
     parameters_total: float | None = Field(None, gt=0, description="billions")
@@ -51,15 +60,15 @@ class ModelSpec(_Spec):
         default_factory=list, description="organisation:SLUG, group:SLUG/GROUP or key:ID"
     )
     queue_limit: int = Field(256, ge=0, le=100_000)
-    ttft_objective_ms: int = Field(2000, gt=0)
-    itl_objective_ms: int = Field(100, gt=0)
+    ttft_objective_ms: int = Field(2000, gt=0, le=3_600_000)
+    itl_objective_ms: int = Field(100, gt=0, le=3_600_000)
     price_in: float = Field(0.0, ge=0)
     price_out: float = Field(0.0, ge=0)
     price_audio_hour: float = Field(0.0, ge=0)
     transfer_in: float = Field(0.0, ge=0)
     transfer_out: float = Field(0.0, ge=0)
-    prompt_chars: int = Field(12_000, gt=0)
-    answer_tokens: int = Field(700, gt=0)
+    prompt_chars: int = Field(12_000, gt=0, le=100_000_000)
+    answer_tokens: int = Field(700, gt=0, le=1_000_000)
     weak: bool = False
 
 
