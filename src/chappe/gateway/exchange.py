@@ -86,6 +86,7 @@ class Exchange:
     _tried: frozenset[str] = frozenset()
     _closed = False
     _finished = False
+    _waits_for_token = True
 
     def __init__(
         self, gateway: "Gateway", actor: Actor, request: Request | AudioRequest, terms: Terms
@@ -339,7 +340,8 @@ class Exchange:
             except UpstreamError as error:
                 self._failure = error
                 shown = error.shown
-            self._note_first_token()
+            if self._waits_for_token:
+                self._note_first_token()
             if shown:
                 return shown
 
@@ -371,6 +373,7 @@ class Exchange:
     def _note_first_token(self) -> None:
         account, running = self.account, self._running
         if running is not None and running.first_at is None and account and account.ttft_ms:
+            self._waits_for_token = False
             self._gateway.dispatcher.first_token(self.model.name, running)
 
     # Going on elsewhere
@@ -406,7 +409,7 @@ class Exchange:
             endpoint = self.endpoint
             assert endpoint is not None
             name = endpoint.upstream_names[model.name]
-            text = "".join(reader.text)
+            text = reader.written()
             response = await self._send(
                 self.request.continuation_body(model, name, endpoint.engine, text, reader.tokens)
                 if text
@@ -423,6 +426,7 @@ class Exchange:
             raise self._told(failure) from None
         self.account.attempts += 1
         self.account.continued = True
+        self._waits_for_token = True
         reader.resume()
 
     def _told(self, error: UpstreamError) -> ChappeError:

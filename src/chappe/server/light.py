@@ -5,6 +5,7 @@ Who may call: /v1, a key with `models`; /metrics, any key, or anybody on a loopb
 """
 
 import asyncio
+import gc
 import socket
 import uuid
 from typing import Any
@@ -99,6 +100,9 @@ async def serve_light(settings: Settings, database_url: str, listening: socket.s
         await gateway.wait_ready(180)
         server = make_gateway_server(LightApp(gateway, settings), gateway, settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        # What is there now stays: the collector needn't go through it again and again.
+        gc.collect()
+        gc.freeze()
         print(f"ready http://{host}:{settings.port}", flush=True)
         await serve_until(server, listening, stop)
     finally:

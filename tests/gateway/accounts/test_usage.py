@@ -92,7 +92,7 @@ async def world(database_url: str) -> World:
         if chance.random() < 0.05:
             account.model = "gone"
         if account.tokens_origin == "none":
-            account.count_event()
+            account.content()
         account.outcome = chance.choice(("completed", "cancelled", "failed"))
         accounts.append(account)
     # The borders of the month, to the microsecond.

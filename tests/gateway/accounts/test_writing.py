@@ -50,9 +50,9 @@ async def test_an_account_has_all_that_is_known(database_url: str, tmp_path: Pat
         accounts.open(account)
         account.endpoint, account.site = "gpu-1", "rennes"
         account.first_token()
-        account.count_event()
+        account.content()
         account.usage(12, 34, 5)
-        account.count_event()
+        account.content()
         account.sound(1.5)
         account.queue_ms, account.duration_ms, account.overhead_ms = 1.0, 100.0, 0.25
         account.energy_wh, account.attempts = 0.5, 2

@@ -116,7 +116,7 @@ async def test_tensorzero_475_half_failed_streams_are_recorded(
         accounts.open(account)
         account.first_token()
         for _ in range(7):
-            account.count_event()
+            account.content()
         accounts.settle(account, "failed", "the stream ended too early", 200)
     found = query(
         database_url,

@@ -85,8 +85,10 @@ class Account(msgspec.Struct, kw_only=True, array_like=True, eq=False, gc=False)
         self.tokens_in, self.tokens_out, self.tokens_cached = tokens_in, tokens_out, cached
         self.tokens_origin = "engine"
 
-    def count_event(self) -> None:
-        """Note one event with content, unless the engine has reported."""
+    def content(self) -> None:
+        """Note one event with content: the first token, and a count until the engine reports."""
+        if self.ttft_ms is None:
+            self.first_token()
         if self.tokens_origin != "engine":
             self.tokens_out = (self.tokens_out or 0) + 1
             self.tokens_origin = "counted"

@@ -19,7 +19,7 @@ class Counts(Protocol):
     def first_token(self) -> None:
         """The first token came; only the first call counts."""
 
-    def count_event(self) -> None:
+    def content(self) -> None:
         """One event with content went by."""
 
     def usage(self, tokens_in: int | None, tokens_out: int | None, cached: int | None) -> None:
@@ -71,6 +71,27 @@ class _Delta(msgspec.Struct):
     refusal: msgspec.Raw = _NONE
     audio: msgspec.Raw = _NONE
 
+    @property
+    def plain(self) -> bool:
+        """Is there no other field than `content`."""
+        return (
+            self.reasoning_content is _NONE
+            and self.tool_calls is _NONE
+            and self.reasoning is _NONE
+            and self.refusal is _NONE
+            and self.function_call is _NONE
+            and self.audio is _NONE
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Is there nothing generated in the other fields."""
+        others = (
+            self.reasoning_content, self.reasoning, self.tool_calls, self.function_call,
+            self.refusal, self.audio,
+        )  # fmt: skip
+        return _EMPTY.issuperset(map(bytes, others))
+
 
 class _Choice(msgspec.Struct):
     delta: _Delta | None = None
@@ -106,8 +127,8 @@ class ChatReader:
     Attributes:
         finished: `[DONE]` was seen.
         complete: the answer itself is whole (it told its finish reason), whatever follows.
-        text: what was generated so far; None once it holds what can't be continued from text
-            (tool calls, reasoning).
+        text: JSON strings of what was generated so far; None once it holds what can't be
+            continued from text (tool calls, reasoning).
         tokens: content events so far.
     """
 
@@ -126,7 +147,7 @@ class ChatReader:
         self._used_before = 0
         self.finished = False
         self.complete = False
-        self.text: list[str] | None = [] if request.continuable else None
+        self.text: list[bytes] | None = [] if request.continuable else None
         self.tokens = 0
 
     def feed(self, data: bytes) -> bytes:
@@ -158,13 +179,22 @@ class ChatReader:
             chunk = _CHUNK.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise UpstreamCutError("malformed event") from None
-        if bytes(chunk.error) not in _EMPTY:
+        if chunk.error is not _NONE and bytes(chunk.error) not in _EMPTY:
             raise UpstreamCutError(f"the engine says: {bytes(chunk.error)[:300].decode()}")
         if not self._first:
             self._first = payload
         for choice in chunk.choices:
-            if choice.delta is not None:
-                self._delta(choice.delta)
+            delta = choice.delta
+            if delta is not None:
+                # Most chunks hold text and nothing else.
+                content = bytes(delta.content)
+                if content not in _EMPTY and content.startswith(b'"') and delta.plain:
+                    self._counts.content()
+                    self.tokens += 1
+                    if self.text is not None:
+                        self.text.append(content)
+                elif not delta.plain or content not in _EMPTY:
+                    self._other(delta, content)
             if choice.finish_reason is not None:
                 self.complete = True
         if chunk.usage is not None:
@@ -175,22 +205,20 @@ class ChatReader:
             return self._renamed(payload)
         return event
 
-    def _delta(self, delta: _Delta) -> None:
-        content = bytes(delta.content)
-        others = (
-            bytes(delta.reasoning_content), bytes(delta.reasoning), bytes(delta.tool_calls),
-            bytes(delta.function_call), bytes(delta.refusal), bytes(delta.audio),
-        )  # fmt: skip
-        other = not _EMPTY.issuperset(others)
-        if content in _EMPTY and not other:
+    def _other(self, delta: _Delta, content: bytes) -> None:
+        """Content that isn't only text: reasoning, tool calls…"""
+        if delta.is_empty and content in _EMPTY:
             return
-        self._counts.first_token()
-        self._counts.count_event()
+        self._counts.content()
         self.tokens += 1
-        if other or not content.startswith(b'"'):
+        if not delta.is_empty or not content.startswith(b'"'):
             self.text = None
         elif self.text is not None:
-            self.text.append(_TEXT.decode(content))
+            self.text.append(content)
+
+    def written(self) -> str:
+        """The text so far, for another endpoint to go on from."""
+        return "".join(map(_TEXT.decode, self.text or ()))
 
     def _usage(self, usage: Usage) -> None:
         # After a continuation, what was written before is in the prompt: it is moved back.
@@ -279,8 +307,7 @@ class TypedReader:
         if chunk.type == "error":
             raise UpstreamCutError(f"the engine says: {payload[:300].decode(errors='replace')}")
         if chunk.type.endswith(".delta"):
-            self._counts.first_token()
-            self._counts.count_event()
+            self._counts.content()
         usage = chunk.usage or (chunk.response.usage if chunk.response else None)
         if usage is not None:
             usage.note(self._counts, self._most)
