@@ -14,7 +14,7 @@ from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.dispatch.job import EngineMetrics
-from chappe.gateway.engines.metrics import read_metrics
+from chappe.gateway.engines.metrics import NAMES, read_metrics
 from chappe.gateway.http.upstream import Pool, UpstreamError, header_lines
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _SECONDS = 5.0
 _MOST_AT_ONCE = 32
 _MODELS_EVERY_SECONDS = 60.0
-_WITH_METRICS = frozenset(("vllm", "sglang", "llamacpp"))
+_WITH_METRICS = frozenset(NAMES)
 
 _PROPOSE = """
     insert into model_proposal (endpoint_id, upstream_name, detail)
@@ -189,7 +189,7 @@ class Prober:
                 response.release()
         except UpstreamError:
             return  # it is well all the same; its readings grow stale, and dispatch counts that
-        if response.status == 200 and (metrics := read_metrics(text)) is not None:
+        if response.status == 200 and (metrics := read_metrics(text, endpoint.engine)) is not None:
             self._on_metrics(endpoint.id, metrics)
 
     async def _propose(self, endpoint: Endpoint, found: list[dict[str, Any]]) -> None:
