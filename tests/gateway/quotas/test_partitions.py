@@ -93,11 +93,14 @@ class Partitions(RuleBasedStateMachine):
         end = window_end(period, window_start(period, self.world.moment))
         self.do(self.world.advance(max(0.0, end + offset - self.world.moment)))
 
-    @rule(turns=st.sampled_from([1, 4]))
+    @rule(turns=st.sampled_from([0, 1, 4]))
     def seconds_of_life(self, turns: int) -> None:
+        """Everybody beats, once a second, or once without any time passing."""
+
         async def work() -> None:
-            for _ in range(turns):
-                await self.world.advance(1.0)
+            for _ in range(max(1, turns)):
+                if turns:
+                    await self.world.advance(1.0)
                 for replica in self.replicas:
                     await replica.beat()
 
@@ -156,6 +159,32 @@ class Partitions(RuleBasedStateMachine):
     def database_changes(self, first: int, fault: Fault) -> None:
         for replica in self.replicas[first:]:
             replica.link.fault = fault
+
+    @precondition(lambda self: self.limit.period and self.replicas)
+    @rule(
+        cut=st.integers(1, 3),
+        before=st.sampled_from([0.5, 2.0, 3.5, 8.0]),
+        after=st.sampled_from([-0.001, 0.001, 0.3, 5.0]),
+        fault=st.sampled_from(["cut", "cut", "after_commit"]),
+        heals=st.booleans(),
+    )
+    def a_partition_around_a_boundary(
+        self, cut: int, before: float, after: float, fault: Fault, heals: bool
+    ) -> None:
+        self._take_all(self.replicas[0], 10, 3)
+        self.a_window_ends(-before)
+        self.seconds_of_life(0)
+        for replica in self.replicas[:cut]:
+            replica.link.fault = fault
+        self.seconds_of_life(0)
+        self.a_window_ends(after)
+        self.all_take_all_they_get(0, 10)
+        self.do(self.world.advance(0.5))
+        if heals:
+            for replica in self.replicas:
+                replica.link.fault = "none"
+            self.seconds_of_life(1)
+            self.all_take_all_they_get(0, 10)
 
     @precondition(lambda self: self.replicas)
     @rule(which=_WHICH, latency=st.sampled_from([0.0, 0.02, 0.5]))
@@ -221,7 +250,7 @@ def test_sum_never_exceeds(machine: type[Partitions], database_url: str) -> None
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=100,
+                max_examples=40,
                 stateful_step_count=40,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
@@ -231,7 +260,7 @@ def test_sum_never_exceeds(machine: type[Partitions], database_url: str) -> None
     finally:
         loop.close()
     # The walk went through what it is about.
-    assert machine.seen["admitted"] > 200
+    assert machine.seen["admitted"] > 100
     assert machine.seen["quota_exceeded"] > 20
     assert machine.seen["database_unreachable"] > 20
     assert machine.seen["alone"] or machine is Permits

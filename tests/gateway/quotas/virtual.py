@@ -15,7 +15,7 @@ from chappe.identity import Actor
 
 Fault = Literal["none", "cut", "before_commit", "after_commit"]
 ACTOR = Actor("key", frozenset({"models"}), key_id=uuid.uuid4(), organisation_id=uuid.uuid4())
-BEGIN = 1_800_000_000.0
+BEGIN = 1_800_000_040.0
 """A moment 40 s after the beginning of a minute."""
 
 CLOCK = """

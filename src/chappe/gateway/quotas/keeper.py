@@ -140,16 +140,25 @@ class Keeper:
 
     async def _run(self) -> None:
         while True:
-            wait = self._beat_at + HEARTBEAT_SECONDS - self._monotonic()
-            if wait > 0 and not self._wake.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-            if self._monotonic() >= self._beat_at + HEARTBEAT_SECONDS:
-                self._tick()
-                await self._beat()
-            self._wake.clear()
-            await self._work()
+            try:
+                await self._turn()
+            except Exception:
+                # Requests wait for this task: it must neither end nor leave them waiting.
+                log.exception("quota_keeper_failed")
+                self._fail_waiters(_unreachable())
+                await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _turn(self) -> None:
+        wait = self._beat_at + HEARTBEAT_SECONDS - self._monotonic()
+        if wait > 0 and not self._wake.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+        if self._monotonic() >= self._beat_at + HEARTBEAT_SECONDS:
+            self._tick()
+            await self._beat()
+        self._wake.clear()
+        await self._work()
 
     def _tick(self) -> None:
         now = self._monotonic()
@@ -177,7 +186,7 @@ class Keeper:
         except (ChappeError, psycopg.Error) as error:
             failure = _unreachable()
             self._lost(error)
-        except asyncio.CancelledError:
+        except BaseException:
             self._waiters = waiters + self._waiters
             raise
         for waiter in waiters:

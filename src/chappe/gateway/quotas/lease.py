@@ -21,6 +21,7 @@ SILENT_SECONDS = 3.0
 """The same as in the database's function `quota_silent`."""
 _MOST_IDLE = 0.1
 _STALE_SECONDS = 5.0
+_NEGLIGIBLE = 1e-3
 _SMALLEST = 1e-9
 
 
@@ -38,7 +39,7 @@ class Pacing:
 
 
 # Long windows are held further ahead: they must also outlast a database that is away.
-_SHORT = Pacing(horizon=2.0, memory=2.0)
+_SHORT = Pacing(horizon=2.0, memory=1.0)
 _LONG = Pacing(horizon=1800.0, memory=60.0)
 
 
@@ -131,7 +132,12 @@ class Lease:
         return self.refuses and (now >= self.until or self.used + charge > self.held)
 
     def change(self, limit: Limit) -> None:
-        """The limit has another amount, other weights or another action."""
+        """The limit has another amount, other weights or another action.
+
+        Of a smaller one, what is held unused isn't used any more.
+        """
+        if limit.amount < self.amount:
+            self.held = min(self.held, self.used)
         self.limit = limit
         self.amount = limit.amount
         self.charge = limit.charger()
@@ -176,10 +182,13 @@ class Lease:
         """Measure the rate of use over the last `seconds`."""
         weight = 1 - math.exp(-seconds / self._pacing.memory)
         self._rate += weight * (self.spent / seconds - self._rate)
-        if not self.spent and self._rate * self._pacing.horizon < 1e-3 * self.amount:
-            self._rate = 0.0
-        self.spent = 0.0
         self._boost *= 0.5
+        if not self.spent:
+            if self._rate * self._pacing.horizon < _NEGLIGIBLE * self.amount:
+                self._rate = 0.0
+            if self._boost < _NEGLIGIBLE * self.amount:
+                self._boost = 0.0
+        self.spent = 0.0
 
     def wants_exchange(self, replicas: int, now: float) -> bool:
         """Is there something owed, too much held, or old news."""
@@ -197,7 +206,7 @@ class Lease:
         self._busy = True
         waiting = sum(self.waiting)
         if self.waiting:
-            self._boost = max(2 * self._boost, waiting)
+            self._boost = min(max(2 * self._boost, waiting), _MOST_IDLE * self.amount)
         need = min(self.waiting, default=0.0)
         want = 0.0 if leaving else waiting + self.target(replicas)
         given = 0.0

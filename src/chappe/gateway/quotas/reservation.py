@@ -1,5 +1,7 @@
 """What one request holds of the limits that cover it, and what its headers tell of them."""
 
+import math
+
 from chappe.gateway.quotas.clock import DatabaseClock
 from chappe.gateway.quotas.lease import Lease
 from chappe.gateway.quotas.limits import window_end
@@ -49,7 +51,8 @@ def _lines(leases: tuple[Lease, ...], measure: str, clock: DatabaseClock, now: f
         b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %d\r\n"
         b"x-ratelimit-reset-%b: %ds\r\n"
     ) % (
-        name, lease.amount, name, max(0.0, lease.left), name, seconds_left(lease, clock, now) + 1,
+        name, lease.amount, name, max(0.0, lease.left),
+        name, math.ceil(seconds_left(lease, clock, now)),
     )  # fmt: skip
 
 

@@ -84,6 +84,7 @@ class Quotas:
                 self._keeper.forget(self._leases.pop(identifier))
             elif limit != lease.limit:
                 lease.change(limit)
+                self._keeper.watch(lease)
         self._covers.clear()
 
     def _given_up(self) -> None:
