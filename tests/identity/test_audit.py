@@ -7,7 +7,8 @@ import pytest
 
 from chappe.core.connections import Connections
 from chappe.identity import SYSTEM
-from chappe.identity.audit import Verdict, entries, record, record_refusal, verify
+from chappe.identity.audit import Verdict, entries, record, verify
+from chappe.identity.refusals import record_refusal
 
 
 async def write(url: str, count: int) -> None:

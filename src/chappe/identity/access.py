@@ -10,6 +10,8 @@ Scope = Literal["search", "ask", "models", "manage", "operate"]
 SCOPES: tuple[Scope, ...] = ("search", "ask", "models", "manage", "operate")
 """`manage`: administer one's own organisation. `operate`: administer the installation."""
 USER_SCOPES: tuple[Scope, ...] = ("search", "ask", "models")
+MANAGED_SCOPES: frozenset[str] = frozenset((*USER_SCOPES, "manage"))
+"""What an organisation's administrator may hand on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +19,13 @@ class Actor:
     """Who acts: a key, the page of a loopback installation, or Chappe itself.
 
     Attributes:
-        organisation_id, person_id, groups: for whom a key acts; None and empty for page and system.
+        organisation_id, person_id, groups: for whom a key acts; None and empty for all but keys.
         level: sensitivity (0 open, 1 internal, 2 restricted) of whatever this actor asks.
         weight: share of its organisation when a model is saturated, relative to the others'.
         subjects: identifiers under which something may have been granted to it.
     """
 
-    kind: Literal["key", "page", "system"]
+    kind: Literal["key", "page", "system", "unknown"]
     scopes: frozenset[str]
     key_id: uuid.UUID | None = None
     organisation_id: uuid.UUID | None = None
@@ -40,7 +42,7 @@ class Actor:
 
     @property
     def name(self) -> str:
-        """How logs of acts name it: `key:…`, `page` or `system`."""
+        """How logs of acts name it: `key:…`, `page`, `system` or `unknown`."""
         return f"key:{self.key_id}" if self.key_id else self.kind
 
 
@@ -56,6 +58,19 @@ def require(actor: Actor, scope: Scope) -> None:
     """
     if scope not in actor.scopes:
         raise ChappeError("scope_missing", 403, scope=scope)
+
+
+def administered(actor: Actor) -> uuid.UUID | None:
+    """The organisation that an actor administers; None for the whole installation.
+
+    Raises:
+        ChappeError: `scope_missing` (403), it administers nothing.
+    """
+    if "operate" in actor.scopes:
+        return None
+    if "manage" in actor.scopes and actor.organisation_id is not None:
+        return actor.organisation_id
+    raise ChappeError("scope_missing", 403, scope="manage")
 
 
 def readable_collections(actor: Actor, alias: str = "collection") -> str:

@@ -1,64 +1,63 @@
 """Keys that were seen lately, so that a request costs no question to the database.
 
-Kept in memory: for each key, the SHA-256 of its `Authorization` header and its actor. A key goes on
-working while the database is away, for `keep_seconds` after it was last checked; one that isn't
-known is then refused with 503, never let in.
+Kept in memory, of at most 50,000 keys: the SHA-256 of the `Authorization` header, that of the
+secret (which the database has too), and the actor; never a secret. What is refused is kept for 5 s.
+
+Every 5 s all keys in use are asked for again, together: a key that was revoked stops at once by
+notification, and within 10 s when that is lost. One question is under way at a time, whoever asks,
+so guessing keys can't load the database. While the database is away, known keys go on working for
+`keep_seconds` after they were last checked; one that isn't known gets 503 and is never let in.
 """
 
 import asyncio
+import contextlib
 import hashlib
+import logging
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
-from chappe.core.connections import Connection, Connections
+import psycopg
+
+from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
 from chappe.identity.access import Actor
+from chappe.identity.lookup import Found, digest_of, find_keys, secret_of
+from chappe.identity.refusals import Refusals, note_key
 
+log = logging.getLogger(__name__)
+
+_REFRESH_SECONDS = 5.0
 _FRESH_SECONDS = 10.0
+_PATIENCE_SECONDS = 3.0
 _REFUSED_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+_USE_NOTED_SECONDS = 60.0
+_REFUSALS_SECONDS = 5.0
+_BATCH = 1000
 _MOST_KEYS = 50_000
 _MOST_REFUSED = 10_000
-_USE_NOTED_SECONDS = 60.0
-_MOST_HEADER_BYTES = 512
+_MOST_WAITING = 5_000
 
-_SELECT = """
-    select k.id, k.scopes, k.level, k.organisation_id, o.slug, o.weight, k.person_id, k.expires_at,
-           array(select m.group_id from person_group_member m where m.person_id = k.person_id)
-    from api_key k join organisation o on o.id = k.organisation_id
-    where k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
-"""
-_QUERY = f"{_SELECT} and k.digest = %s"
+Answer = asyncio.Future[Actor | ChappeError]
 
 
 @dataclass(slots=True)
 class _Entry:
+    """A key that was valid when it was last checked. Times are of the monotonic clock.
+
+    Attributes:
+        until: it may be used without asking before then.
+        expires: it may not be used after then in any case.
+        used: since it was last checked.
+    """
+
     actor: Actor
+    digest: bytes
     checked: float
     expires: float
+    until: float
     used: bool = True
-    doubtful: bool = False
-
-
-def secret_of(authorization: bytes) -> bytes:
-    """The secret inside an `Authorization` header.
-
-    Raises:
-        ChappeError: `key_missing` (401).
-    """
-    scheme, _, secret = authorization.partition(b" ")
-    secret = secret.strip()
-    if scheme.lower() != b"bearer" or not secret or len(secret) > _MOST_HEADER_BYTES:
-        raise ChappeError("key_missing", 401)
-    return secret
-
-
-async def actor_of_key(connection: Connection, key_id: uuid.UUID) -> Actor | None:
-    """The actor of a key as it is now; None when it isn't valid any more."""
-    row = await (await connection.execute(f"{_SELECT} and k.id = %s", (key_id,))).fetchone()
-    return _actor(row) if row is not None else None
 
 
 class KeyCache:
@@ -67,137 +66,221 @@ class KeyCache:
     Args:
         connections: the database.
         keep_seconds: how long a known key works while the database is away.
+
+    Attributes:
+        refusals: where refused requests are noted.
     """
 
     def __init__(self, connections: Connections, keep_seconds: float = 3600.0) -> None:
         self._connections = connections
         self._keep = keep_seconds
+        self.refusals = Refusals(connections)
         self._entries: dict[bytes, _Entry] = {}
-        self._refused: dict[bytes, float] = {}
-        self._asking: dict[bytes, asyncio.Task[Actor]] = {}
-        self._noting: asyncio.Task[None] | None = None
-
-    def clear(self) -> None:
-        """Something changed among keys: each is checked again before it is used."""
-        for entry in self._entries.values():
-            entry.doubtful = True
-        self._refused.clear()
+        self._refused: dict[bytes, tuple[float, Found | None]] = {}
+        self._wanted: dict[bytes, tuple[bytes, Answer]] = {}
+        self._asked: dict[bytes, tuple[bytes, Answer]] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self._changes = 0
+        self._in_use: set[uuid.UUID] = set()
+        self._away = False
+        self._last_failure = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
 
     def get(self, authorization: bytes) -> Actor | None:
-        """The actor, when nothing speaks against it; else ask :meth:`fetch`.
-
-        A change among keys is told by the database at once, and :meth:`clear` makes every entry
-        doubtful. An entry that is merely old is checked again in the background, so that nobody
-        waits for a database that is away.
-        """
-        name = hashlib.sha256(authorization).digest()
-        entry = self._entries.get(name)
-        if entry is None or entry.doubtful:
+        """The actor, when it is known well enough; else ask :meth:`fetch`."""
+        entry = self._entries.get(hashlib.sha256(authorization).digest())
+        if entry is None or time.monotonic() >= entry.until:
             return None
-        age = time.monotonic() - entry.checked
-        if age >= _FRESH_SECONDS:
-            if age >= self._keep or time.time() >= entry.expires:
-                return None
-            self._begin(name, authorization)
         entry.used = True
         return entry.actor
 
-    def _begin(self, name: bytes, authorization: bytes) -> asyncio.Task[Actor]:
-        asking = self._asking.get(name)
-        if asking is None:
-            digest = hashlib.sha256(secret_of(authorization)).digest()
-            asking = asyncio.create_task(self._ask(name, digest))
-            self._asking[name] = asking
-            asking.add_done_callback(lambda task: self._asked(name, task))
-        return asking
+    def clear(self) -> None:
+        """Something changed among keys: each is asked for again before it is used."""
+        self._changes += 1
+        self._doubt_all()
 
-    def _asked(self, name: bytes, task: asyncio.Task[Actor]) -> None:
-        self._asking.pop(name, None)
-        if not task.cancelled():
-            task.exception()  # a failure in the background has been dealt with
+    def _doubt_all(self) -> None:
+        for entry in self._entries.values():
+            entry.until = 0.0
+        self._refused.clear()
 
     async def fetch(self, authorization: bytes) -> Actor:
         """The actor, from the database.
 
         Raises:
-            ChappeError: `key_missing`, `key_invalid` (401), or `database_unreachable` (503) for a
-                key that isn't known.
+            ChappeError: `key_missing`, `key_invalid` (401); `database_unreachable` (503) for a key
+                that isn't known; `too_busy` (503) while too many unknown keys wait.
         """
-        secret_of(authorization)
+        digest = digest_of(secret_of(authorization))
         name = hashlib.sha256(authorization).digest()
+        now = time.monotonic()
         refused = self._refused.get(name)
-        if refused is not None and time.monotonic() < refused:
+        if refused is not None and now < refused[0]:
+            note_key(self.refusals, refused[1])
             raise ChappeError("key_invalid", 401)
-        # One client that leaves must not take the answer from the others.
-        return await asyncio.shield(self._begin(name, authorization))
+        if self._away and now - self._last_failure < _RETRY_SECONDS:
+            return self._known(name)
+        answer = self._ask(name, digest)
+        # Not cancelled with a client that leaves: others may wait for it too.
+        await asyncio.wait({answer}, timeout=_PATIENCE_SECONDS)
+        if not answer.done():
+            self._lose()
+            return self._known(name)
+        result = answer.result()
+        if isinstance(result, ChappeError):
+            if result.code == "key_invalid":
+                raise result
+            return self._known(name)
+        if (entry := self._entries.get(name)) is not None:
+            entry.used = True
+        return result
 
-    async def _ask(self, name: bytes, digest: bytes) -> Actor:
-        asked = time.monotonic()
+    def _known(self, name: bytes) -> Actor:
+        """The actor of a key that was valid not too long ago, while the database is away."""
+        entry = self._entries.get(name)
+        now = time.monotonic()
+        if entry is None or now >= min(entry.checked + self._keep, entry.expires):
+            raise ChappeError("database_unreachable", 503, reason="")
+        entry.used = True
+        return entry.actor
+
+    # Questions to the database, one at a time
+
+    def _ask(self, name: bytes, digest: bytes) -> Answer:
+        for under_way in (self._wanted, self._asked):
+            if name in under_way:
+                return under_way[name][1]
+        if len(self._wanted) >= _MOST_WAITING:
+            raise ChappeError("too_busy", 503)
+        answer: Answer = asyncio.get_running_loop().create_future()
+        self._wanted[name] = (digest, answer)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_all())
+        return answer
+
+    async def _ask_all(self) -> None:
+        try:
+            while self._wanted:
+                names = list(self._wanted)[:_BATCH]
+                self._asked = {name: self._wanted.pop(name) for name in names}
+                await self._ask_some()
+        finally:
+            self._asking = None
+            self._asked = {}
+
+    async def _ask_some(self) -> None:
+        asked, changes, began = self._asked, self._changes, time.monotonic()
         try:
             async with self._connections.transaction() as connection:
-                row = await (await connection.execute(_QUERY, (digest,))).fetchone()
-        except ChappeError:
-            entry = self._entries.get(name)
-            known = entry is not None and asked - entry.checked < self._keep
-            if entry is None or not known or time.time() >= entry.expires:
-                raise
-            entry.doubtful = False
-            return entry.actor
-        if row is None:
-            self._entries.pop(name, None)
+                found = await find_keys(connection, [digest for digest, _ in asked.values()])
+        except (ChappeError, psycopg.Error) as error:
+            if not isinstance(error, ChappeError):
+                log.error("keys_unreadable", exc_info=error)
+            self._lose()
+            for _, answer in asked.values():
+                answer.set_result(ChappeError("database_unreachable", 503, reason=""))
+            return
+        if self._away:
+            self._away = False
+            self._doubt_all()
+        # An answer may be older than what changed while it was under way: it serves once.
+        until = began + _FRESH_SECONDS if changes == self._changes else 0.0
+        for name, (digest, answer) in asked.items():
+            answer.set_result(self._learn(name, digest, found.get(digest), began, until))
+
+    def _learn(
+        self, name: bytes, digest: bytes, found: Found | None, began: float, until: float
+    ) -> Actor | ChappeError:
+        before = self._entries.pop(name, None)
+        if found is None or not found.valid:
             if len(self._refused) >= _MOST_REFUSED:
                 self._refused.clear()
-            self._refused[name] = asked + _REFUSED_SECONDS
-            raise ChappeError("key_invalid", 401)
+            self._refused[name] = (began + _REFUSED_SECONDS, found)
+            note_key(self.refusals, found)
+            return ChappeError("key_invalid", 401)
         if len(self._entries) >= _MOST_KEYS:
             self._entries.pop(next(iter(self._entries)))
-        expires: datetime | None = row[7]
-        self._entries[name] = _Entry(
-            _actor(row), asked, expires.timestamp() if expires else float("inf")
-        )
-        return self._entries[name].actor
+        # The very actor that it was, if nothing changed: others remember what they know by it.
+        actor = before.actor if before is not None and before.actor == found.actor else found.actor
+        expires = began + found.seconds
+        used = before is None or before.used
+        self._entries[name] = _Entry(actor, digest, began, expires, min(until, expires), used)
+        return actor
+
+    def _lose(self) -> None:
+        """The database doesn't answer: what is known must do."""
+        self._last_failure = time.monotonic()
+        if self._away:
+            return
+        self._away = True
+        for entry in self._entries.values():
+            entry.until = min(entry.checked + self._keep, entry.expires)
+
+    # In the background
 
     def start(self) -> None:
-        """Begin to note which keys are in use, once a minute."""
-        self._noting = asyncio.create_task(self._note_for_ever())
+        """Begin to ask again for the keys in use, and to note their use."""
+        self._tasks = [
+            asyncio.create_task(self._refresh_for_ever()),
+            asyncio.create_task(self._note_for_ever()),
+        ]
 
     async def stop(self) -> None:
-        """Note the last uses."""
-        if self._noting is not None:
-            self._noting.cancel()
-            await asyncio.gather(self._noting, return_exceptions=True)
-        await self._note()
+        """Note the last uses and refusals."""
+        for task in (*self._tasks, *([self._asking] if self._asking else [])):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for entry in self._entries.values():
+            if entry.used:
+                self._note_use(entry)
+        await self._note_uses()
+        await self.refusals.write()
+
+    async def _refresh_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_RETRY_SECONDS if self._away else _REFRESH_SECONDS)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        now = time.monotonic()
+        answers = set()
+        for name, entry in list(self._entries.items()):
+            if now >= min(entry.checked + self._keep, entry.expires):
+                del self._entries[name]
+            elif entry.used:
+                entry.used = False
+                self._note_use(entry)
+                with contextlib.suppress(ChappeError):
+                    answers.add(self._ask(name, entry.digest))
+        if answers:
+            _, late = await asyncio.wait(answers, timeout=_PATIENCE_SECONDS)
+            if late:
+                self._lose()
+
+    def _note_use(self, entry: _Entry) -> None:
+        assert entry.actor.key_id is not None
+        self._in_use.add(entry.actor.key_id)
 
     async def _note_for_ever(self) -> None:
+        begun = time.monotonic()
         while True:
-            await asyncio.sleep(_USE_NOTED_SECONDS)
-            await self._note()
+            await asyncio.sleep(_REFUSALS_SECONDS)
+            await self.refusals.write()
+            if time.monotonic() - begun >= _USE_NOTED_SECONDS:
+                begun = time.monotonic()
+                await self._note_uses()
 
-    async def _note(self) -> None:
-        used = [entry for entry in self._entries.values() if entry.used]
+    async def _note_uses(self) -> None:
+        used, self._in_use = self._in_use, set()
         if not used:
             return
         try:
             async with self._connections.transaction() as connection:
                 await connection.execute(
-                    "update api_key set last_used_at = %s where id = any(%s)",
-                    (datetime.now(UTC), [entry.actor.key_id for entry in used]),
+                    "update api_key set last_used_at = now() where id = any(%s)"
+                    " and (last_used_at is null or last_used_at < now() - interval '30 s')",
+                    (list(used),),
                 )
-        except ChappeError:
-            return  # noted the next time
-        for entry in used:
-            entry.used = False
-
-
-def _actor(row: tuple[Any, ...]) -> Actor:
-    return Actor(
-        "key",
-        frozenset(row[1]),
-        key_id=row[0],
-        organisation_id=row[3],
-        person_id=row[6],
-        groups=frozenset(row[8]),
-        organisation=row[4],
-        level=row[2],
-        weight=row[5],
-    )
+        except (ChappeError, psycopg.Error):
+            self._in_use |= used

@@ -18,7 +18,8 @@ async def actor_of(request: Request) -> Actor:
     authorization = request.headers.get("authorization")
     if authorization is None and request.app.state.settings.anonymous_page:
         return PAGE
-    return await authenticate(request.app.state.database, authorization)
+    refusals = request.app.state.gateway.keys.refusals
+    return await authenticate(request.app.state.database, authorization, refusals)
 
 
 def language_of(request: Request) -> str:

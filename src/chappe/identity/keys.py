@@ -1,27 +1,44 @@
-"""API keys: made, listed, revoked, checked."""
+"""API keys: made, listed, replaced, revoked, checked; each change is in the audit log.
+
+Who may: with `operate`, all. With `manage`, the keys of one's own organisation that open no more
+than an administrator of an organisation may hand on; nothing of another organisation can be told
+from what doesn't exist.
+"""
 
 import contextlib
-import hashlib
 import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
-from chappe.identity.access import SCOPES, USER_SCOPES, Actor
-from chappe.identity.models import ApiKey, Organisation, Person, PersonGroupMember
+from chappe.identity.access import MANAGED_SCOPES, SCOPES, SYSTEM, USER_SCOPES, Actor, administered
+from chappe.identity.audit import connection_of, record_in
+from chappe.identity.lookup import digest_of, find_keys, secret_of
+from chappe.identity.models import ApiKey, Organisation, Person
+from chappe.identity.refusals import Refusals, note_key
 
 _PREFIX = "chp_"
+_SHOWN = 8
+_SECRET_BYTES = 32
 _USE_NOTED_EVERY = timedelta(minutes=1)
+MOST_HOURS = 24 * 90
+"""How long, at most, a replaced secret goes on working."""
 
 
 @dataclass(frozen=True)
 class KeyView:
-    """A key as its owner sees it: never the secret."""
+    """A key as its owner sees it: never the secret.
+
+    Attributes:
+        prefix: first characters of the secret, to tell keys apart.
+        level: sensitivity (0 open, 1 internal, 2 restricted) of whatever is asked with it.
+        previous_until: until when the secret that it had before works too.
+    """
 
     id: uuid.UUID
     name: str
@@ -34,10 +51,15 @@ class KeyView:
     organisation: str
     person: str | None
     level: int
+    previous_until: datetime | None
 
 
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+@dataclass(frozen=True)
+class NewKey:
+    """A key and its secret, which can't be shown again."""
+
+    id: uuid.UUID
+    secret: str
 
 
 async def create_key(
@@ -50,49 +72,134 @@ async def create_key(
     person: str | None = None,
     level: int = 0,
 ) -> str:
-    """Make a key and give its secret, which can't be shown again.
+    """Make a key, as the installation itself, and give its secret; see :func:`issue_key`."""
+    made = await issue_key(
+        session,
+        SYSTEM,
+        name,
+        scopes,
+        days,
+        organisation=organisation,
+        person=person,
+        level=level,
+    )
+    return made.secret
+
+
+async def issue_key(
+    session: AsyncSession,
+    actor: Actor,
+    name: str,
+    scopes: tuple[str, ...] = USER_SCOPES,
+    days: int | None = None,
+    *,
+    organisation: str = "default",
+    person: str | None = None,
+    level: int = 0,
+) -> NewKey:
+    """Make a key.
 
     Args:
         days: how long it is valid; None for ever.
         organisation: slug of the organisation that it acts for.
         person: name of the person that it belongs to; made known if need be.
-        level: sensitivity (0 to 2) of whatever is asked with it.
+        level: sensitivity (0 to 2) of whatever is asked with it; at least the actor's own.
 
     Raises:
-        ChappeError: `invalid_request`, a scope isn't one; `unknown_organisation`.
+        ChappeError: `invalid_request`, a scope isn't one; `unknown_organisation`, also for one that
+            the actor doesn't administer; `scope_missing`, for a right that it may not hand on.
     """
     if unknown := set(scopes) - set(SCOPES):
         reason = f"scopes: {', '.join(sorted(unknown))}; {', '.join(SCOPES)}"
         raise ChappeError("invalid_request", 422, reason=reason)
+    own = administered(actor)
     owner = await session.scalar(select(Organisation).where(Organisation.slug == organisation))
-    if owner is None:
+    if owner is None or own not in (None, owner.id):
         raise ChappeError("unknown_organisation", 404, name=organisation)
-    secret = _PREFIX + secrets.token_urlsafe(32)
-    session.add(
-        ApiKey(
-            name=name,
-            prefix=secret[:8],
-            digest=_digest(secret),
-            scopes=list(scopes),
-            expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
-            organisation_id=owner.id,
-            person_id=await _person(session, owner, person) if person else None,
-            level=level,
-        )
+    if own is not None:
+        _may_hand_on(scopes)
+    if level < actor.level:
+        raise ChappeError("invalid_request", 422, reason=f"level: {actor.level}…2")
+    secret = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    key = ApiKey(
+        name=name,
+        prefix=secret[:_SHOWN],
+        digest=digest_of(secret.encode()),
+        scopes=list(scopes),
+        expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
+        organisation_id=owner.id,
+        person_id=await _person(session, owner, person) if person else None,
+        level=level,
     )
+    session.add(key)
     await session.flush()
+    detail = {
+        "name": name, "scopes": list(scopes), "days": days, "organisation": organisation,
+        "person": person, "level": level,
+    }  # fmt: skip
+    await record_in(session, actor, "key.create", str(key.id), detail, organisation_id=owner.id)
+    return NewKey(key.id, secret)
+
+
+async def rotate_key(
+    session: AsyncSession, actor: Actor, key_id: uuid.UUID, hours: float = 24
+) -> str:
+    """Give a key a new secret; the one that it has works for some hours more.
+
+    Its limits, grants and accounts stay. Of two replacements in a row, only the last secret but
+    one goes on working.
+
+    Raises:
+        ChappeError: `unknown_object`, `scope_missing`, as :func:`revoke_key`; `invalid_request`.
+    """
+    if not 0 <= hours <= MOST_HOURS:
+        raise ChappeError("invalid_request", 422, reason=f"hours: 0…{MOST_HOURS}")
+    key = await _changeable(session, actor, key_id)
+    secret = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    until = datetime.now(UTC) + timedelta(hours=hours) if hours else None
+    key.previous_digest = key.digest if until else None
+    key.previous_expires_at = until
+    key.digest = digest_of(secret.encode())
+    key.prefix = secret[:_SHOWN]
+    await session.flush()
+    await record_in(
+        session, actor, "key.rotate", str(key.id), {"name": key.name, "hours": hours},
+        organisation_id=key.organisation_id,
+    )  # fmt: skip
     return secret
 
 
-async def _person(session: AsyncSession, organisation: Organisation, name: str) -> uuid.UUID:
-    person = await session.scalar(
-        select(Person).where(Person.organisation_id == organisation.id, Person.name == name)
-    )
-    if person is None:
-        person = Person(organisation_id=organisation.id, name=name)
-        session.add(person)
-        await session.flush()
-    return person.id
+async def revoke_key(session: AsyncSession, actor: Actor, key_id: uuid.UUID) -> None:
+    """Revoke a key, at once and for good.
+
+    Raises:
+        ChappeError: `unknown_object`, there is no such key that isn't revoked, or it is another
+            organisation's; `scope_missing`, it opens more than the actor administers.
+    """
+    key = await _changeable(session, actor, key_id)
+    key.revoked_at = datetime.now(UTC)
+    await session.flush()
+    await record_in(
+        session, actor, "key.revoke", str(key.id), {"name": key.name},
+        organisation_id=key.organisation_id,
+    )  # fmt: skip
+
+
+async def revoke_keys(session: AsyncSession, reference: str, actor: Actor = SYSTEM) -> int:
+    """Revoke the keys whose id, first characters or name is `reference`; gives their number."""
+    found = await matching_keys(session, reference)
+    for key_id in found:
+        await revoke_key(session, actor, key_id)
+    return len(found)
+
+
+async def matching_keys(session: AsyncSession, reference: str) -> list[uuid.UUID]:
+    """The keys that aren't revoked and whose id, first characters or name is `reference`."""
+    conditions = [ApiKey.name == reference, ApiKey.prefix == reference[:_SHOWN]]
+    with contextlib.suppress(ValueError):
+        conditions.append(ApiKey.id == uuid.UUID(reference))
+    query = select(ApiKey.id).where(or_(*conditions), ApiKey.revoked_at.is_(None))
+    return list(await session.scalars(query.order_by(ApiKey.created_at, ApiKey.id)))
 
 
 async def list_keys(
@@ -120,63 +227,65 @@ async def list_keys(
             slug,
             person,
             row.level,
+            row.previous_expires_at,
         )
         for row, slug, person in await session.execute(query)
     ]
 
 
-async def revoke_keys(session: AsyncSession, reference: str) -> int:
-    """Revoke the keys whose id, first characters or name is `reference`; gives their number."""
-    conditions = [ApiKey.name == reference, ApiKey.prefix == reference[:8]]
-    with contextlib.suppress(ValueError):
-        conditions.append(ApiKey.id == uuid.UUID(reference))
-    rows = await session.scalars(
-        update(ApiKey)
-        .where(or_(*conditions), ApiKey.revoked_at.is_(None))
-        .values(revoked_at=func.now())
-        .returning(ApiKey.id)
-    )
-    return len(rows.all())
+async def authenticate(
+    database: Database, authorization: str | None, refusals: Refusals | None = None
+) -> Actor:
+    """The actor behind an `Authorization` header, asked of the database each time.
 
-
-async def authenticate(database: Database, authorization: str | None) -> Actor:
-    """The actor behind an `Authorization` header.
+    Args:
+        refusals: where a key that is refused is noted.
 
     Raises:
         ChappeError: `key_missing` or `key_invalid` (401).
     """
-    scheme, _, secret = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
-        raise ChappeError("key_missing", 401)
-    now = datetime.now(UTC)
+    secret = secret_of((authorization or "").encode("utf-8", "replace"))
+    digest = digest_of(secret)
     async with database.session() as session:
-        found = await session.execute(
-            select(ApiKey, Organisation)
-            .join(Organisation, Organisation.id == ApiKey.organisation_id)
-            .where(
-                ApiKey.digest == _digest(secret.strip()),
-                ApiKey.revoked_at.is_(None),
-                or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+        connection = await connection_of(session)
+        found = (await find_keys(connection, [digest])).get(digest)
+        if found is not None and found.valid:
+            await connection.execute(
+                "update api_key set last_used_at = now() where id = %s"
+                " and (last_used_at is null or last_used_at < now() - %s)",
+                (found.actor.key_id, _USE_NOTED_EVERY),
             )
-        )
-        row = found.one_or_none()
-        if row is None:
-            raise ChappeError("key_invalid", 401)
-        key, organisation = row
-        # Once a minute is enough to know that a key is alive, and spares a write by request.
-        if key.last_used_at is None or now - key.last_used_at > _USE_NOTED_EVERY:
-            key.last_used_at = now
-        groups = await session.scalars(
-            select(PersonGroupMember.group_id).where(PersonGroupMember.person_id == key.person_id)
-        )
-        return Actor(
-            "key",
-            frozenset(key.scopes),
-            key_id=key.id,
-            organisation_id=organisation.id,
-            person_id=key.person_id,
-            groups=frozenset(groups),
-            organisation=organisation.slug,
-            level=key.level,
-            weight=organisation.weight,
-        )
+            return found.actor
+    if refusals is not None:
+        note_key(refusals, found)
+    raise ChappeError("key_invalid", 401)
+
+
+async def _changeable(session: AsyncSession, actor: Actor, key_id: uuid.UUID) -> ApiKey:
+    own = administered(actor)
+    query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+    key = await session.scalar(query.with_for_update())
+    if key is None or own not in (None, key.organisation_id):
+        raise ChappeError("unknown_object", 404, kind="key", name=str(key_id))
+    if own is not None:
+        _may_hand_on(tuple(key.scopes))
+        # A key for less sensitive questions must not come out of one for more sensitive ones.
+        if key.level < actor.level:
+            raise ChappeError("scope_missing", 403, scope="operate")
+    return key
+
+
+def _may_hand_on(scopes: tuple[str, ...]) -> None:
+    if beyond := set(scopes) - MANAGED_SCOPES:
+        raise ChappeError("scope_missing", 403, scope=min(beyond))
+
+
+async def _person(session: AsyncSession, organisation: Organisation, name: str) -> uuid.UUID:
+    person = await session.scalar(
+        select(Person).where(Person.organisation_id == organisation.id, Person.name == name)
+    )
+    if person is None:
+        person = Person(organisation_id=organisation.id, name=name)
+        session.add(person)
+        await session.flush()
+    return person.id

@@ -28,6 +28,8 @@ class ApiKey(Base):
     organisation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organisation.id"))
     person_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
     level: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    previous_digest: Mapped[bytes | None] = mapped_column(LargeBinary, unique=True)
+    previous_expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Organisation(Base):

@@ -22,8 +22,8 @@ from chappe.gateway.accounts.statement import Statement, statement
 from chappe.gateway.accounts.table import statement_csv, usage_csv
 from chappe.gateway.accounts.usage import Period, UsageLine, usage
 from chappe.identity import Actor
-from chappe.identity.audit import record_refusal
 from chappe.identity.http import CurrentActor
+from chappe.identity.refusals import record_refusal
 
 router = APIRouter(prefix="/api", tags=["accounts"])
 

@@ -18,7 +18,7 @@ from chappe.gateway.batches import batch, files
 from chappe.gateway.batches.runner import Runner
 from chappe.gateway.batches.upload import Upload
 from chappe.identity import Actor
-from chappe.identity.cache import actor_of_key
+from chappe.identity.lookup import actor_of_key
 
 if TYPE_CHECKING:
     from chappe.gateway.service import Gateway

@@ -19,8 +19,8 @@ from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec,
 from chappe.gateway.http.upstream import UpstreamError
 from chappe.gateway.quotas.limits import Measure, Period
 from chappe.identity import Actor, audit
-from chappe.identity.audit import record_refusal
 from chappe.identity.http import CurrentActor
+from chappe.identity.refusals import record_refusal
 
 router = APIRouter(prefix="/api/admin", tags=["catalogue"])
 
