@@ -367,7 +367,7 @@ class Gateway:
         Raises:
             UpstreamError: it isn't well; says why.
         """
-        seen = await self._prober.ask(endpoint, "/v1/models")
+        seen = await self._prober.ask(endpoint, models=True)
         return [item["name"] for item in announced(seen or b"{}")]
 
     async def wait_no_chat(self, seconds: float) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import psycopg
 
 from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
@@ -20,9 +21,11 @@ from chappe.gateway.http.upstream import Pool, UpstreamError, header_lines
 log = logging.getLogger(__name__)
 
 _SECONDS = 5.0
-_MOST_AT_ONCE = 32
+# Servers that don't answer hold a place for as long as the time-out.
+_MOST_AT_ONCE = 128
 _MODELS_EVERY_SECONDS = 60.0
-_WITH_METRICS = frozenset(NAMES)
+_MOST_BYTES = 16_000_000
+_WITH_HEALTH = frozenset(("vllm", "sglang", "llamacpp", "tei"))
 
 _PROPOSE = """
     insert into model_proposal (endpoint_id, upstream_name, detail)
@@ -31,7 +34,10 @@ _PROPOSE = """
     where not exists (select from deployment d
         where d.endpoint_id = %(endpoint)s and d.upstream_name = name)
     on conflict (endpoint_id, upstream_name) do update set last_seen = now(),
-        detail = excluded.detail
+        detail = excluded.detail,
+        -- What was taken once and is no longer served is worth proposing again.
+        state = case model_proposal.state when 'accepted' then 'proposed'
+            else model_proposal.state end
 """
 
 
@@ -122,74 +128,73 @@ class Prober:
     async def _probe_for_ever(self, watched: _Watched) -> None:
         await asyncio.sleep(random.random() * min(1.0, self._interval))  # noqa: S311
         while True:
-            async with self._places:
-                await self._probe(watched)
+            found: list[dict[str, Any]] = []
+            try:
+                async with self._places:
+                    found = await self._probe(watched)
+            except Exception:
+                # Whatever one server answers, it is asked again.
+                log.exception("probe_failed", extra={"endpoint": watched.endpoint.name})
+            if found:
+                await self._propose(watched.endpoint, found)
             await asyncio.sleep(self._interval * (0.9 + 0.2 * random.random()))  # noqa: S311
 
-    async def _probe(self, watched: _Watched) -> None:
+    async def _probe(self, watched: _Watched) -> list[dict[str, Any]]:
+        """One probe; gives the models that are announced, when it was time to ask for them."""
         endpoint, began = watched.endpoint, time.monotonic()
         if endpoint.base_url is None:
-            return
+            return []
         try:
-            seen = await self.ask(endpoint, "/v1/models" if self._due(watched, began) else None)
+            seen = await self.ask(endpoint, models=self._due(watched, began))
         except UpstreamError as error:
             watched.last = Probe(began, False, str(error)[:200], time.monotonic() - began)
             self._on_probe(endpoint.id, False)
-            return
+            return []
         watched.last = Probe(began, True, "", time.monotonic() - began)
         self._on_probe(endpoint.id, True)
-        if seen is not None:
-            watched.models_at = began
-            await self._propose(endpoint, announced(seen))
-        if endpoint.engine in _WITH_METRICS:
+        if endpoint.engine in NAMES:
             await self._read_metrics(endpoint)
+        if seen is None:
+            return []
+        watched.models_at = began
+        return announced(seen)
 
     @staticmethod
     def _due(watched: _Watched, now: float) -> bool:
         stored = not watched.endpoint.id.startswith("configured:")
         return stored and now - watched.models_at >= _MODELS_EVERY_SECONDS
 
-    async def ask(self, endpoint: Endpoint, path: str | None = None) -> bytes | None:
-        """One probe. Without a path, `/health` where the engine has it, else `/v1/models`.
+    async def ask(self, endpoint: Endpoint, *, models: bool = False) -> bytes | None:
+        """Ask an endpoint whether it is well: `/health` where its engine has that, else `/models`.
+
+        Args:
+            models: ask `/models` also, and give its answer (None where there isn't one).
 
         Raises:
             UpstreamError: it isn't well; says why.
         """
+        healthy = endpoint.engine in _WITH_HEALTH
+        if healthy:
+            _refuse_unwell((await self._get(endpoint, "/health"))[0])
+        if not healthy or models:
+            status, body = await self._get(endpoint, "/v1/models")
+            _refuse_unwell(status)
+            if models and status == 200:
+                return body
+        return None
+
+    async def _get(self, endpoint: Endpoint, path: str) -> tuple[int, bytes]:
+        """Status and body; paths under `/v1` are those of the endpoint's address."""
         assert endpoint.base_url is not None
-        root = endpoint.base_url.removesuffix("/v1")
-        healthy = endpoint.engine in ("vllm", "sglang", "llamacpp", "tei")
-        asked = path or ("/health" if healthy else "/v1/models")
-        headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-        address = endpoint.base_url + "/models" if asked == "/v1/models" else root + asked
-        response = await self._upstream.send(
-            b"GET", address, header_lines(headers), b"", _SECONDS, _SECONDS
-        )
-        try:
-            body = await response.read(4_000_000)
-        finally:
-            response.release()
-        # Any answer below 500 shows a server that lives; a wrong secret is told as such.
-        if response.status in (401, 403):
-            raise UpstreamError(f"status {response.status}: its secret isn't accepted")
-        if response.status >= 500:
-            raise UpstreamError(f"status {response.status}")
-        return body if path and response.status == 200 else None
+        root = endpoint.base_url if path.startswith("/v1/") else root_of(endpoint.base_url)
+        return await get(self._upstream, root + path.removeprefix("/v1"), endpoint.api_key)
 
     async def _read_metrics(self, endpoint: Endpoint) -> None:
-        assert endpoint.base_url is not None
-        headers = {"authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
-        address = endpoint.base_url.removesuffix("/v1") + "/metrics"
         try:
-            response = await self._upstream.send(
-                b"GET", address, header_lines(headers), b"", _SECONDS, _SECONDS
-            )
-            try:
-                text = await response.read(16_000_000)
-            finally:
-                response.release()
+            status, text = await self._get(endpoint, "/metrics")
         except UpstreamError:
             return  # it is well all the same; its readings grow stale, and dispatch counts that
-        if response.status == 200 and (metrics := read_metrics(text, endpoint.engine)) is not None:
+        if status == 200 and (metrics := read_metrics(text, endpoint.engine)) is not None:
             self._on_metrics(endpoint.id, metrics)
 
     async def _propose(self, endpoint: Endpoint, found: list[dict[str, Any]]) -> None:
@@ -202,21 +207,68 @@ class Prober:
                 await connection.execute(
                     _PROPOSE, {"endpoint": endpoint.id, "found": msgspec.json.encode(new).decode()}
                 )
-        except ChappeError:
-            log.info("proposals_postponed", extra={"endpoint": endpoint.name})
+        except (ChappeError, psycopg.Error) as error:
+            # The database is away, or the endpoint was removed meanwhile.
+            log.info(
+                "proposals_postponed",
+                extra={"endpoint": endpoint.name, "reason": type(error).__name__},
+            )
+
+
+async def get(upstream: Pool, address: str, api_key: str | None) -> tuple[int, bytes]:
+    """Status and body of one GET; redirects aren't followed.
+
+    Raises:
+        UpstreamError: no answer.
+    """
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+    response = await upstream.send(b"GET", address, header_lines(headers), b"", _SECONDS, _SECONDS)
+    try:
+        return response.status, await response.read(_MOST_BYTES)
+    finally:
+        response.release()
+
+
+def root_of(base_url: str) -> str:
+    """Where a server has what isn't under `/v1`."""
+    return base_url.rstrip("/").removesuffix("/v1")
+
+
+def _refuse_unwell(status: int) -> None:
+    """Any other answer below 500 shows a server that lives: `/health` needn't be there."""
+    if status in (401, 403):
+        raise UpstreamError(f"status {status}: its secret isn't accepted")
+    if 300 <= status < 400:
+        raise UpstreamError(f"status {status}: its address leads elsewhere")
+    if status >= 500:
+        raise UpstreamError(f"status {status}")
 
 
 def announced(body: bytes) -> list[dict[str, Any]]:
-    """Models of an answer to `/v1/models`: name and what else is told; nothing if it isn't one."""
+    """Models of an answer to `/v1/models`, each once: `name`, and in `detail` what else is told.
+
+    Nothing where it isn't such an answer; what a server says is bounded before it is kept.
+    """
     try:
-        data = msgspec.json.decode(body).get("data", [])
-        return [
-            {"name": item["id"], "detail": {k: v for k, v in item.items() if k in _DETAILS}}
-            for item in data[:500]
-            if isinstance(item.get("id"), str) and 0 < len(item["id"]) <= 200
-        ]
-    except (msgspec.DecodeError, AttributeError, KeyError, TypeError, UnicodeDecodeError):
+        data = msgspec.json.decode(body)["data"][:_MOST_MODELS]
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
         return []
+    found: dict[str, dict[str, Any]] = {}
+    for item in data if isinstance(data, list) else ():
+        name = item.get("id") if isinstance(item, dict) else None
+        if isinstance(name, str) and name and _short(name):
+            meta = item.get("meta")  # llama.cpp
+            told = item | meta if isinstance(meta, dict) else item
+            detail = {key: told[key] for key in _DETAILS if key in told and _short(told[key])}
+            found.setdefault(name, {"name": name, "detail": detail})
+    return list(found.values())
 
 
-_DETAILS = frozenset(("owned_by", "max_model_len", "created", "root", "meta"))
+def _short(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= 200 and value.isprintable()
+    return isinstance(value, int) and abs(value) < 2**63
+
+
+_MOST_MODELS = 500
+_DETAILS = ("owned_by", "max_model_len", "created", "root", "n_ctx_train", "n_params", "size")
