@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { App } from "./App";
+import { Root } from "./Root";
 import { startI18n } from "./i18n/setup";
 import "./theme/index.css";
 
@@ -12,7 +12,7 @@ if (!root) throw new Error("The page has no #root element.");
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={new QueryClient()}>
-      <App />
+      <Root />
     </QueryClientProvider>
   </StrictMode>,
 );

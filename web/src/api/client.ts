@@ -11,20 +11,42 @@ export function headers(language: string): Record<string, string> {
   };
 }
 
-async function getJson<T>(path: string, language: string, signal?: AbortSignal): Promise<T> {
+interface Call {
+  method?: "GET" | "PUT" | "POST" | "DELETE";
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+}
+
+/** Calls the server. Throws `RequestFailed` when it refuses or can't be reached. */
+export async function call(path: string, language: string, options: Call = {}): Promise<Response> {
+  const { method = "GET", body, signal } = options;
   let response: Response;
   try {
-    response = await fetch(path, { headers: headers(language), ...(signal ? { signal } : {}) });
+    response = await fetch(path, {
+      method,
+      headers: {
+        ...headers(language),
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+    });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new RequestFailed({ kind: "network" });
   }
   if (!response.ok) throw new RequestFailed(await failureOf(response));
+  return response;
+}
+
+/** As `call`, for an answer in JSON. */
+export async function callJson<T>(path: string, language: string, options: Call = {}): Promise<T> {
+  const response = await call(path, language, options);
   return (await response.json()) as T;
 }
 
 export function fetchStatus(language: string, signal?: AbortSignal): Promise<Status> {
-  return getJson<Status>("/api/status", language, signal);
+  return callJson<Status>("/api/status", language, { signal });
 }
 
 export function fetchDocument(
@@ -32,5 +54,7 @@ export function fetchDocument(
   language: string,
   signal?: AbortSignal,
 ): Promise<SourceDocument> {
-  return getJson<SourceDocument>(`/api/documents/${encodeURIComponent(id)}`, language, signal);
+  return callJson<SourceDocument>(`/api/documents/${encodeURIComponent(id)}`, language, {
+    signal,
+  });
 }

@@ -5,6 +5,20 @@ export function formatDate(iso: string, language: string): string {
   );
 }
 
-export function formatNumber(value: number, language: string): string {
-  return new Intl.NumberFormat(language).format(value);
+export function formatNumber(value: number, language: string, decimals?: number): string {
+  return new Intl.NumberFormat(
+    language,
+    decimals === undefined ? {} : { maximumFractionDigits: decimals },
+  ).format(value);
+}
+
+/** A moment in the reader's words and time zone. */
+export function formatMoment(iso: string, language: string): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "medium" }).format(
+    new Date(iso),
+  );
+}
+
+export function formatEuros(value: number, language: string): string {
+  return new Intl.NumberFormat(language, { style: "currency", currency: "EUR" }).format(value);
 }

@@ -1,7 +1,7 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
 import { useTranslation } from "react-i18next";
 import type { Failure } from "../api/failure";
-import { failureKey } from "./failureText";
+import { failureKey, type Topic } from "./failureText";
 import { Notice } from "./Notice";
 
 interface Props {
@@ -10,13 +10,20 @@ interface Props {
   partial?: boolean;
   /** The last words that came were not judged. */
   unverified?: boolean;
+  topic?: Topic;
   onRetry?: () => void;
 }
 
 /** A failure in words that a person understands, and what can be done. */
-export function FailureNotice({ failure, partial = false, unverified = false, onRetry }: Props) {
+export function FailureNotice({
+  failure,
+  partial = false,
+  unverified = false,
+  topic = "question",
+  onRetry,
+}: Props) {
   const { t } = useTranslation();
-  const key = failureKey(failure, partial);
+  const key = failureKey(failure, partial, topic);
   const problem = failure.kind === "problem" ? failure.problem : null;
   return (
     <div role="alert" data-testid="error" className="failure">

@@ -23,6 +23,11 @@ export function Footer({ status }: { status: Status | undefined }) {
           <p>{t("footer.version", { version: status.version, model: status.model.id })}</p>
         </>
       )}
+      <p>
+        <a href="#/admin" data-testid="admin-link">
+          {t("footer.administration")}
+        </a>
+      </p>
     </footer>
   );
 }

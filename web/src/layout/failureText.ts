@@ -1,7 +1,15 @@
 import type { Failure } from "../api/failure";
 
+/** Where a failure happened: the same status asks for other words. */
+export type Topic = "question" | "administration";
+
 /** Key of the plain-language message for a failure, or null when only the server can say it. */
-export function failureKey(failure: Failure, partial: boolean): string | null {
+export function failureKey(
+  failure: Failure,
+  partial: boolean,
+  topic: Topic = "question",
+): string | null {
+  if (topic === "administration") return administrationKey(failure);
   switch (failure.kind) {
     case "network":
       return "failure.network";
@@ -22,5 +30,19 @@ export function failureKey(failure: Failure, partial: boolean): string | null {
         default:
           return failure.problem.title === "" ? "failure.unknown" : null;
       }
+  }
+}
+
+function administrationKey(failure: Failure): string | null {
+  if (failure.kind !== "problem") return "admin.failure.network";
+  switch (failure.problem.status) {
+    case 401:
+      return "admin.failure.key";
+    case 403:
+      return "admin.failure.right";
+    case 503:
+      return "failure.unavailable";
+    default:
+      return failure.problem.title === "" ? "failure.unknown" : null;
   }
 }

@@ -1,0 +1,147 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useId, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { callJson } from "../../api/client";
+import { formatMoment, formatNumber } from "../../i18n/format";
+import { FailureNotice } from "../../layout/FailureNotice";
+import { Notice } from "../../layout/Notice";
+import { State } from "../live/State";
+import { DataTable } from "../parts/DataTable";
+import { Reading } from "../parts/Reading";
+import { useAction } from "../parts/useAction";
+import { useAdmin } from "../parts/useAdmin";
+import type { AuditEntry, Verdict } from "../types";
+
+const PAGE = 50;
+
+/** Every administrative act and every refused access, newest first; and whether the chain holds. */
+export function AuditSection({ operator }: { operator: boolean }) {
+  const { t, i18n } = useTranslation();
+  const id = useId();
+  const [action, setAction] = useState("");
+  const [before, setBefore] = useState<number | null>(null);
+  const parameters = new URLSearchParams({ limit: String(PAGE) });
+  if (action.trim()) parameters.set("action", action.trim());
+  if (before !== null) parameters.set("before", String(before));
+  const query = useAdmin<AuditEntry[]>(`audit?${parameters}`);
+  const known = [...new Set(query.data?.map((entry) => entry.action))].sort();
+  const last = query.data?.at(-1)?.sequence;
+  return (
+    <>
+      {operator && <VerifyPart />}
+      <section className="part" aria-labelledby={`${id}-title`} data-testid="audit">
+        <h3 id={`${id}-title`}>{t("admin.audit.title")}</h3>
+        <div className="filters">
+          <div className="field">
+            <label htmlFor={id}>{t("admin.audit.act")}</label>
+            <input
+              id={id}
+              list={`${id}-acts`}
+              autoComplete="off"
+              data-testid="filter-action"
+              aria-describedby={`${id}-hint`}
+              value={action}
+              onChange={(event) => {
+                setAction(event.target.value);
+                setBefore(null);
+              }}
+            />
+            <datalist id={`${id}-acts`}>
+              {known.map((each) => (
+                <option key={each} value={each} />
+              ))}
+            </datalist>
+            <p className="hint" id={`${id}-hint`}>
+              {t("admin.audit.actHint")}
+            </p>
+          </div>
+        </div>
+        <Reading query={query}>
+          {(entries) => (
+            <DataTable
+              caption={t("admin.audit.caption")}
+              testId="audit-table"
+              rows={entries}
+              rowKey={(entry) => String(entry.sequence)}
+              empty={t("admin.audit.none")}
+              columns={[
+                {
+                  title: t("admin.audit.number"),
+                  cell: (entry) => formatNumber(entry.sequence, i18n.language),
+                },
+                { title: t("admin.audit.at"), cell: (entry) => formatMoment(entry.at, i18n.language) },
+                { title: t("admin.audit.actor"), cell: (entry) => entry.actor },
+                { title: t("admin.audit.act"), cell: (entry) => <code>{entry.action}</code> },
+                { title: t("admin.audit.object"), cell: (entry) => entry.object },
+                {
+                  title: t("admin.field.outcome"),
+                  cell: (entry) => <State state={entry.outcome} />,
+                },
+                {
+                  title: t("admin.audit.detail"),
+                  cell: (entry) =>
+                    Object.keys(entry.detail).length > 0 && (
+                      <details>
+                        <summary>{t("admin.audit.open", { number: entry.sequence })}</summary>
+                        <pre>{JSON.stringify(entry.detail, null, 2)}</pre>
+                      </details>
+                    ),
+                },
+              ]}
+            />
+          )}
+        </Reading>
+        <div className="buttons">
+          {before !== null && (
+            <Button type="button" variant="bordered" onClick={() => setBefore(null)}>
+              {t("admin.audit.newest")}
+            </Button>
+          )}
+          {query.data?.length === PAGE && last !== undefined && last > 1 && (
+            <Button type="button" variant="bordered" onClick={() => setBefore(last)}>
+              {t("admin.audit.older")}
+            </Button>
+          )}
+        </div>
+      </section>
+    </>
+  );
+}
+
+function VerifyPart() {
+  const { t, i18n } = useTranslation();
+  const action = useAction();
+  const [verdict, setVerdict] = useState<Verdict | null>(null);
+  const verify = () =>
+    action.run(async () => {
+      setVerdict(await callJson<Verdict>("/api/admin/audit/verification", i18n.language));
+    }, t("admin.done.verified"));
+  return (
+    <section className="part" aria-label={t("admin.audit.chain")} data-testid="verify-part">
+      <h3>{t("admin.audit.chain")}</h3>
+      <p className="hint">{t("admin.audit.chainHint")}</p>
+      {action.failure && <FailureNotice topic="administration" failure={action.failure} />}
+      {verdict && (
+        <Notice tone={verdict.holds ? "info" : "danger"}>
+          <p data-testid="verdict">
+            {verdict.holds
+              ? t("admin.audit.holds", { count: verdict.entries })
+              : t("admin.audit.broken", { number: verdict.broken_at, reason: verdict.reason })}
+          </p>
+          <p className="anchor">{t("admin.audit.anchor", { sequence: verdict.entries, hash: verdict.last })}</p>
+        </Notice>
+      )}
+      <div className="buttons">
+        <Button
+          type="button"
+          variant="bordered"
+          data-testid="verify"
+          aria-disabled={action.busy}
+          onClick={() => void verify()}
+        >
+          {t("admin.audit.verify")}
+        </Button>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,113 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useMemo } from "react";
+import { useTranslation } from "react-i18next";
+import { formatNumber } from "../../i18n/format";
+import { FailureNotice } from "../../layout/FailureNotice";
+import { State } from "../live/State";
+import { About, DataTable } from "../parts/DataTable";
+import { Reading } from "../parts/Reading";
+import { SpecForm } from "../parts/SpecForm";
+import { useAdmin } from "../parts/useAdmin";
+import { useEditing } from "../parts/useEditing";
+import { useObject } from "../parts/useObject";
+import type { ModelSpec } from "../types";
+import { modelFields, NEW_MODEL } from "./fields";
+
+/** The models of the catalogue, and to whom they are granted. */
+export function ModelPart() {
+  const { t, i18n } = useTranslation();
+  const query = useAdmin<ModelSpec[]>("models");
+  const { action, put, remove } = useObject("models");
+  const { editing, edit, create, close, heading } = useEditing("model");
+  const models = query.data;
+  const before = models?.find((model) => model.name === editing);
+  const fields = useMemo(
+    () => modelFields((models ?? []).map((model) => model.name).filter((name) => name !== editing), []),
+    [models, editing],
+  );
+  return (
+    <section className="part" aria-label={t("admin.models.title")} data-testid="models">
+      <h3 ref={heading} tabIndex={-1}>
+        {t("admin.models.title")}
+      </h3>
+      <p className="hint">{t("admin.models.hint")}</p>
+      {action.failure && editing === null && (
+        <FailureNotice topic="administration" failure={action.failure} />
+      )}
+      <Reading query={query}>
+        {(rows) => (
+          <DataTable
+            caption={t("admin.models.caption")}
+            rows={rows}
+            rowKey={(row) => row.name}
+            empty={t("admin.models.none")}
+            columns={[
+              { title: t("admin.field.name"), cell: (row) => row.name },
+              { title: t("admin.field.kind"), cell: (row) => t(`admin.option.${row.kind}`) },
+              { title: t("admin.field.status"), cell: (row) => <State state={row.status} /> },
+              {
+                title: t("admin.field.context"),
+                cell: (row) => formatNumber(row.context, i18n.language),
+                numeric: true,
+              },
+              {
+                title: t("admin.models.granted"),
+                cell: (row) => (row.public ? t("admin.models.everybody") : grants(row) || t("admin.models.nobody")),
+              },
+              {
+                title: t("admin.actions"),
+                cell: (row) => (
+                  <div className="buttons">
+                    <Button
+                      type="button"
+                      variant="bordered"
+                      size="small"
+                      onClick={() => edit(row.name)}
+                    >
+                      <About label={t("admin.edit")} of={row.name} />
+                    </Button>
+                    <Button
+                      type="button"
+                      variant="bordered"
+                      size="small"
+                      aria-disabled={action.busy}
+                      onClick={async () => {
+                        if (await remove(row.name)) heading.current?.focus();
+                      }}
+                    >
+                      <About label={t("admin.remove")} of={row.name} />
+                    </Button>
+                  </div>
+                ),
+              },
+            ]}
+          />
+        )}
+      </Reading>
+      {editing === null ? (
+        <div className="buttons">
+          <Button type="button" data-testid="add-model" onClick={create}>
+            {t("admin.models.add")}
+          </Button>
+        </div>
+      ) : (
+        (editing === "" || before) && (
+          <SpecForm
+            key={editing}
+            name={`model.${editing}`}
+            title={before ? t("admin.models.change", { name: before.name }) : t("admin.models.add")}
+            fields={fields}
+            {...(before ? { before } : { defaults: NEW_MODEL })}
+            action={action}
+            onSave={(spec) => put(String(spec["name"]), spec)}
+            onClose={close}
+          />
+        )
+      )}
+    </section>
+  );
+}
+
+function grants(model: ModelSpec): string {
+  return model.grants.join(", ");
+}

@@ -1,0 +1,160 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useContext } from "react";
+import { useTranslation } from "react-i18next";
+import { call } from "../../api/client";
+import { formatNumber } from "../../i18n/format";
+import { FailureNotice } from "../../layout/FailureNotice";
+import { Confirm } from "../parts/Confirm";
+import { About, DataTable, type Column } from "../parts/DataTable";
+import { Reading } from "../parts/Reading";
+import { SpecForm } from "../parts/SpecForm";
+import { useAction } from "../parts/useAction";
+import { useAdmin } from "../parts/useAdmin";
+import { useEditing } from "../parts/useEditing";
+import type { Limit, ModelSpec, OrganisationSpec, Spec } from "../types";
+import { limitFields, NEW_LIMIT } from "./fields";
+
+const EVERY_MS = 5000;
+
+/** Limits with what is left of each; only who operates the installation changes them. */
+export function LimitsSection({ operator }: { operator: boolean }) {
+  const { t, i18n } = useTranslation();
+  const confirm = useContext(Confirm);
+  const query = useAdmin<Limit[]>("limits", { everyMs: EVERY_MS });
+  const models = useAdmin<ModelSpec[]>("models", { enabled: operator });
+  const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
+  const action = useAction();
+  const { editing, edit, create, close, heading } = useEditing("limit");
+  const before = query.data?.find((limit) => limit.id === editing);
+  const number = (value: number) => formatNumber(value, i18n.language, 1);
+  const nameOf = (limit: Limit) =>
+    [limit.subject, limit.model, t(`admin.option.${limit.measure}`)].filter(Boolean).join(", ");
+  const fields = limitFields(
+    (models.data ?? []).map((model) => model.name),
+    (organisations.data ?? []).map((each) => `organisation:${each.slug}`),
+  );
+
+  const save = (spec: Spec) => {
+    const { id: _id, held: _held, ...body } = spec;
+    return action.run(
+      () => call("/api/admin/limits", i18n.language, { method: "PUT", body }),
+      t("admin.done.saved", { name: String(spec["subject"]) }),
+    );
+  };
+  const remove = async (limit: Limit) => {
+    const sure = await confirm({
+      title: t("admin.confirm.remove", { name: nameOf(limit) }),
+      text: t("admin.confirm.limits"),
+      action: t("admin.remove"),
+    });
+    if (!sure) return;
+    const query = new URLSearchParams({ subject: limit.subject, measure: limit.measure });
+    if (limit.period) query.set("period", limit.period);
+    if (limit.model) query.set("model", limit.model);
+    const done = await action.run(
+      () => call(`/api/admin/limits?${query}`, i18n.language, { method: "DELETE" }),
+      t("admin.done.removed", { name: nameOf(limit) }),
+    );
+    if (done) heading.current?.focus();
+  };
+
+  const columns: Column<Limit>[] = [
+    { title: t("admin.field.subject"), cell: (row) => row.subject },
+    { title: t("admin.field.model"), cell: (row) => row.model ?? t("admin.limits.everyModel") },
+    { title: t("admin.field.measure"), cell: (row) => t(`admin.option.${row.measure}`) },
+    {
+      title: t("admin.field.period"),
+      cell: (row) => t(row.period ? `admin.option.${row.period}` : "admin.limits.atOnce"),
+    },
+    { title: t("admin.field.amount"), cell: (row) => number(row.amount), numeric: true },
+    {
+      title: t("admin.limits.held"),
+      cell: (row) => (
+        <>
+          <meter
+            aria-label={t("admin.limits.heldOf", { name: nameOf(row) })}
+            min={0}
+            max={Math.max(row.amount, 1e-9)}
+            high={row.amount * 0.8}
+            optimum={0}
+            value={row.held}
+          />{" "}
+          {number(row.held)}
+        </>
+      ),
+      numeric: true,
+    },
+    {
+      title: t("admin.limits.left"),
+      cell: (row) => number(Math.max(0, row.amount - row.held)),
+      numeric: true,
+    },
+    {
+      title: t("admin.limits.resets"),
+      cell: (row) => t(`admin.limits.reset.${row.period ?? "never"}`),
+    },
+    { title: t("admin.field.action"), cell: (row) => t(`admin.option.${row.action}`) },
+  ];
+  if (operator) {
+    columns.push({
+      title: t("admin.actions"),
+      cell: (row) => (
+        <div className="buttons">
+          <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
+            <About label={t("admin.edit")} of={nameOf(row)} />
+          </Button>
+          <Button
+            type="button"
+            variant="bordered"
+            size="small"
+            aria-disabled={action.busy}
+            onClick={() => void remove(row)}
+          >
+            <About label={t("admin.remove")} of={nameOf(row)} />
+          </Button>
+        </div>
+      ),
+    });
+  }
+  return (
+    <section className="part" aria-label={t("admin.limits.title")} data-testid="limits">
+      <h3 ref={heading} tabIndex={-1}>
+        {t("admin.limits.title")}
+      </h3>
+      <p className="hint">{t("admin.limits.hint")}</p>
+      {action.failure && editing === null && (
+        <FailureNotice topic="administration" failure={action.failure} />
+      )}
+      <Reading query={query}>
+        {(rows) => (
+          <DataTable
+            caption={t("admin.limits.caption")}
+            rows={rows}
+            rowKey={(row) => row.id}
+            empty={t("admin.limits.none")}
+            columns={columns}
+          />
+        )}
+      </Reading>
+      {operator && editing === null && (
+        <div className="buttons">
+          <Button type="button" data-testid="add-limit" onClick={create}>
+            {t("admin.limits.add")}
+          </Button>
+        </div>
+      )}
+      {operator && editing !== null && (editing === "" || before) && (
+        <SpecForm
+          key={editing}
+          name={`limit.${editing}`}
+          title={before ? t("admin.limits.change", { name: nameOf(before) }) : t("admin.limits.add")}
+          fields={fields}
+          {...(before ? { before } : { defaults: NEW_LIMIT })}
+          action={action}
+          onSave={save}
+          onClose={close}
+        />
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,92 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useTranslation } from "react-i18next";
+import { formatNumber } from "../../i18n/format";
+import { About, DataTable } from "../parts/DataTable";
+import type { Field } from "../parts/fields";
+import { Reading } from "../parts/Reading";
+import { SpecForm } from "../parts/SpecForm";
+import { useAdmin } from "../parts/useAdmin";
+import { useEditing } from "../parts/useEditing";
+import { useObject } from "../parts/useObject";
+import type { OrganisationSpec } from "../types";
+
+const FIELDS: readonly Field[] = [
+  { name: "slug", kind: "text", required: true, identity: true },
+  { name: "name", kind: "text" },
+  { name: "siret", kind: "text", optional: true },
+  { name: "weight", kind: "number" },
+];
+
+/** Organisations, and the share of each when a model is saturated. */
+export function OrganisationsSection() {
+  const { t, i18n } = useTranslation();
+  const query = useAdmin<OrganisationSpec[]>("organisations");
+  const { action, put } = useObject("organisations");
+  const { editing, edit, create, close, heading } = useEditing("organisation");
+  const before = query.data?.find((each) => each.slug === editing);
+  return (
+    <section className="part" aria-label={t("admin.organisations.title")} data-testid="organisations">
+      <h3 ref={heading} tabIndex={-1}>
+        {t("admin.organisations.title")}
+      </h3>
+      <p className="hint">{t("admin.organisations.hint")}</p>
+      <Reading query={query}>
+        {(rows) => (
+          <DataTable
+            caption={t("admin.organisations.caption")}
+            rows={rows}
+            rowKey={(row) => row.slug}
+            empty={t("admin.organisations.none")}
+            columns={[
+              { title: t("admin.field.slug"), cell: (row) => row.slug },
+              { title: t("admin.field.name"), cell: (row) => row.name },
+              { title: t("admin.field.siret"), cell: (row) => row.siret ?? t("admin.none") },
+              {
+                title: t("admin.field.weight"),
+                cell: (row) => formatNumber(row.weight, i18n.language),
+                numeric: true,
+              },
+              {
+                title: t("admin.actions"),
+                cell: (row) => (
+                  <Button
+                    type="button"
+                    variant="bordered"
+                    size="small"
+                    onClick={() => edit(row.slug)}
+                  >
+                    <About label={t("admin.edit")} of={row.slug} />
+                  </Button>
+                ),
+              },
+            ]}
+          />
+        )}
+      </Reading>
+      {editing === null ? (
+        <div className="buttons">
+          <Button type="button" data-testid="add-organisation" onClick={create}>
+            {t("admin.organisations.add")}
+          </Button>
+        </div>
+      ) : (
+        (editing === "" || before) && (
+          <SpecForm
+            key={editing}
+            name={`organisation.${editing}`}
+            title={
+              before
+                ? t("admin.organisations.change", { name: before.slug })
+                : t("admin.organisations.add")
+            }
+            fields={FIELDS}
+            {...(before ? { before } : { defaults: { weight: 1 } })}
+            action={action}
+            onSave={(spec) => put(String(spec["slug"]), spec)}
+            onClose={close}
+          />
+        )
+      )}
+    </section>
+  );
+}
