@@ -71,6 +71,19 @@ class Entry:
     previous: bytes
     hash: bytes
 
+    def view(self) -> dict[str, Any]:
+        """The entry as the interfaces show it."""
+        return {
+            "sequence": self.sequence,
+            "at": self.at,
+            "actor": self.actor,
+            "action": self.action,
+            "object": self.object,
+            "outcome": self.outcome,
+            "detail": self.detail,
+            "hash": self.hash.hex(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

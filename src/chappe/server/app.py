@@ -20,6 +20,7 @@ from chappe.gateway import routes as gateway_routes
 from chappe.gateway.accounts import routes as accounts_routes
 from chappe.gateway.catalogue import routes as catalogue_routes
 from chappe.gateway.openai_api import OpenAIApi
+from chappe.identity import routes as identity_routes
 from chappe.identity.http import language_of
 from chappe.knowledge import routes as knowledge_routes
 from chappe.server import status
@@ -122,6 +123,7 @@ def build_app(runtime: Runtime) -> Observe:
         gateway_routes.router,
         catalogue_routes.router,
         accounts_routes.router,
+        identity_routes.router,
         status.router,
     ):
         api.include_router(router)
