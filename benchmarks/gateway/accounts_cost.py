@@ -110,18 +110,14 @@ def main() -> None:
         server.start()
         try:
             migrate(server.url)
-            rounds = [
-                asyncio.run(measure(server.url, Path(name), count)) for _ in range(ROUNDS)
-            ]
+            rounds = [asyncio.run(measure(server.url, Path(name), count)) for _ in range(ROUNDS)]
             with psycopg.connect(server.url) as connection:
                 row = connection.execute("select count(*) from request_account").fetchone()
             assert row == (ROUNDS * count,), row
         finally:
             server.stop()
     print(
-        json.dumps(
-            {key: round(statistics.median(r[key] for r in rounds), 2) for key in rounds[0]}
-        )
+        json.dumps({key: round(statistics.median(r[key] for r in rounds), 2) for key in rounds[0]})
     )
 
 
