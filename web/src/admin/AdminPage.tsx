@@ -10,9 +10,9 @@ import { Footer } from "../layout/Footer";
 import { Header } from "../layout/Header";
 import { AuditSection } from "./audit/AuditSection";
 import { CatalogueSection } from "./catalogue/CatalogueSection";
+import { IdentitySection } from "./identity/IdentitySection";
 import { LimitsSection } from "./limits/LimitsSection";
 import { LiveSection } from "./live/LiveSection";
-import { OrganisationsSection } from "./organisations/OrganisationsSection";
 import { ConfirmProvider } from "./parts/Confirm";
 import { Announce } from "./parts/useAction";
 import { ADMIN } from "./parts/useAdmin";
@@ -84,7 +84,7 @@ export default function AdminPage({ section }: { section: Section }) {
         </h2>
         {shown === "live" && <LiveSection />}
         {shown === "catalogue" && <CatalogueSection />}
-        {shown === "organisations" && <OrganisationsSection />}
+        {shown === "identity" && <IdentitySection operator={operator} />}
         {shown === "limits" && <LimitsSection operator={operator} />}
         {shown === "usage" && <UsageSection />}
         {shown === "audit" && <AuditSection operator={operator} />}

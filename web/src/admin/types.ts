@@ -91,6 +91,28 @@ export interface OrganisationSpec extends Spec {
   weight: number;
 }
 
+/** Who asks. */
+export interface Me {
+  name: string;
+  organisation: string;
+  scopes: string[];
+}
+
+/** A key, without its secret. */
+export interface Key {
+  id: string;
+  name: string;
+  prefix: string;
+  scopes: string[];
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  revoked_at: string | null;
+  organisation: string;
+  person: string | null;
+  level: number;
+}
+
 export type Measure = "requests" | "tokens" | "concurrency" | "audio_seconds" | "energy_wh";
 
 export interface Limit extends Spec {

@@ -1,21 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
-import { call } from "../api/client";
+import { callJson } from "../api/client";
 import { asFailure, type Failure } from "../api/failure";
 import { ADMIN } from "./parts/useAdmin";
+import type { Me } from "./types";
 
-/** What the key may do: run the installation, see to its own organisation, or neither. */
+/** What a key may do: run the installation, see to its own organisation, or neither. */
 export type Rights = "operate" | "manage" | "none";
 
-async function allowed(path: string, language: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    await call(path, language, { signal });
-    return true;
-  } catch (error) {
-    const failure = asFailure(error);
-    if (failure.kind === "problem" && failure.problem.status === 403) return false;
-    throw error;
-  }
+export function rightsOf(scopes: readonly string[]): Rights {
+  if (scopes.includes("operate")) return "operate";
+  return scopes.includes("manage") ? "manage" : "none";
 }
 
 /** Asks the server what the key in use may do. */
@@ -27,16 +22,13 @@ export function useRights(hasKey: boolean): {
   const { i18n } = useTranslation();
   const query = useQuery({
     queryKey: [ADMIN, "rights"],
-    queryFn: async ({ signal }): Promise<Rights> => {
-      if (await allowed("/api/admin/live", i18n.language, signal)) return "operate";
-      return (await allowed("/api/admin/limits", i18n.language, signal)) ? "manage" : "none";
-    },
+    queryFn: ({ signal }) => callJson<Me>("/api/admin/me", i18n.language, { signal }),
     enabled: hasKey,
     networkMode: "always",
     retry: false,
   });
   return {
-    rights: query.data ?? null,
+    rights: query.data ? rightsOf(query.data.scopes) : null,
     failure: query.error && !query.data ? asFailure(query.error) : null,
     retry: () => void query.refetch(),
   };

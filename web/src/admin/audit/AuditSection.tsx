@@ -19,9 +19,11 @@ export function AuditSection({ operator }: { operator: boolean }) {
   const { t, i18n } = useTranslation();
   const id = useId();
   const [action, setAction] = useState("");
+  const [outcome, setOutcome] = useState("");
   const [before, setBefore] = useState<number | null>(null);
   const parameters = new URLSearchParams({ limit: String(PAGE) });
   if (action.trim()) parameters.set("action", action.trim());
+  if (outcome) parameters.set("outcome", outcome);
   if (before !== null) parameters.set("before", String(before));
   const query = useAdmin<AuditEntry[]>(`audit?${parameters}`);
   const known = [...new Set(query.data?.map((entry) => entry.action))].sort();
@@ -54,6 +56,25 @@ export function AuditSection({ operator }: { operator: boolean }) {
             <p className="hint" id={`${id}-hint`}>
               {t("admin.audit.actHint")}
             </p>
+          </div>
+          <div className="field">
+            <label htmlFor={`${id}-outcome`}>{t("admin.field.outcome")}</label>
+            <select
+              id={`${id}-outcome`}
+              data-testid="filter-outcome"
+              value={outcome}
+              onChange={(event) => {
+                setOutcome(event.target.value);
+                setBefore(null);
+              }}
+            >
+              <option value="">{t("admin.usage.all")}</option>
+              {["done", "refused"].map((each) => (
+                <option key={each} value={each}>
+                  {t(`admin.option.${each}`)}
+                </option>
+              ))}
+            </select>
           </div>
         </div>
         <Reading query={query}>

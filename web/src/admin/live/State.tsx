@@ -7,6 +7,8 @@ const TONES: Record<string, string> = {
   ejected: "bad",
   refused: "bad",
   retired: "bad",
+  revoked: "bad",
+  expired: "bad",
 };
 
 /** A state in a word, with a shape of its own beside its colour. */

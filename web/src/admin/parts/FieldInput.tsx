@@ -87,6 +87,33 @@ export function FieldInput({ field, value, error, readOnly, onChange }: Props) {
     }
   };
 
+  if (field.kind === "set") {
+    const chosen = value.split(", ").filter(Boolean);
+    return (
+      <fieldset className="field field--set">
+        <legend>{label}</legend>
+        {(field.options ?? []).map((each) => (
+          <div key={each} className="field--flag">
+            <input
+              id={`${id}-${each}`}
+              name={field.name}
+              type="checkbox"
+              checked={chosen.includes(each)}
+              onChange={(event) =>
+                onChange(
+                  (field.options ?? [])
+                    .filter((one) => (one === each ? event.target.checked : chosen.includes(one)))
+                    .join(", "),
+                )
+              }
+            />
+            <label htmlFor={`${id}-${each}`}>{option(each)}</label>
+          </div>
+        ))}
+        {error && <p className="field__error">{t(`admin.fieldError.${error}`)}</p>}
+      </fieldset>
+    );
+  }
   if (field.kind === "flag") {
     return (
       <div className="field field--flag">

@@ -3,12 +3,12 @@ import type { Spec } from "../types";
 /**
  * One field of a form that describes an object of the catalogue.
  *
- * list: values separated by commas or lines; pairs: `name = value` by line; json: as it is;
+ * list: values separated by commas or lines; set: some of the options; pairs: `name = value` by line; json: as it is;
  * optional: empty means none.
  */
 export interface Field {
   name: string;
-  kind: "text" | "secret" | "number" | "flag" | "choice" | "list" | "pairs" | "json";
+  kind: "text" | "secret" | "number" | "flag" | "choice" | "list" | "set" | "pairs" | "json";
   options?: readonly string[];
   /** Values that are proposed while typing. */
   suggestions?: readonly string[];
@@ -37,6 +37,7 @@ export function typedOf(fields: readonly Field[], spec: Spec): Typed {
       case "flag":
         return value ? "true" : "";
       case "list":
+      case "set":
         return ((value as string[] | undefined) ?? []).join(", ");
       case "pairs":
         return pairsText(value);
@@ -57,6 +58,7 @@ function valueOf(field: Field, text: string): unknown {
     case "number":
       return Number(trimmed.replace(",", ".").replace(/[\s\u00a0\u202f]/g, ""));
     case "list":
+    case "set":
       return trimmed.split(/[,\n]/).flatMap((each) => each.trim() || []);
     case "pairs":
       return Object.fromEntries(

@@ -18,12 +18,25 @@ const FIELDS: readonly Field[] = [
 ];
 
 /** Organisations, and the share of each when a model is saturated. */
-export function OrganisationsSection() {
+export function OrganisationPart({ operator }: { operator: boolean }) {
   const { t, i18n } = useTranslation();
   const query = useAdmin<OrganisationSpec[]>("organisations");
   const { action, put } = useObject("organisations");
   const { editing, edit, create, close, heading } = useEditing("organisation");
   const before = query.data?.find((each) => each.slug === editing);
+  const actions = {
+    title: t("admin.actions"),
+    cell: (row: OrganisationSpec) => (
+      <Button
+        type="button"
+        variant="bordered"
+        size="small"
+        onClick={() => edit(row.slug)}
+      >
+        <About label={t("admin.edit")} of={row.slug} />
+      </Button>
+    ),
+  };
   return (
     <section className="part" aria-label={t("admin.organisations.title")} data-testid="organisations">
       <h3 ref={heading} tabIndex={-1}>
@@ -46,46 +59,33 @@ export function OrganisationsSection() {
                 cell: (row) => formatNumber(row.weight, i18n.language),
                 numeric: true,
               },
-              {
-                title: t("admin.actions"),
-                cell: (row) => (
-                  <Button
-                    type="button"
-                    variant="bordered"
-                    size="small"
-                    onClick={() => edit(row.slug)}
-                  >
-                    <About label={t("admin.edit")} of={row.slug} />
-                  </Button>
-                ),
-              },
+              ...(operator ? [actions] : []),
             ]}
           />
         )}
       </Reading>
-      {editing === null ? (
+      {operator && editing === null && (
         <div className="buttons">
           <Button type="button" data-testid="add-organisation" onClick={create}>
             {t("admin.organisations.add")}
           </Button>
         </div>
-      ) : (
-        (editing === "" || before) && (
-          <SpecForm
-            key={editing}
-            name={`organisation.${editing}`}
-            title={
-              before
-                ? t("admin.organisations.change", { name: before.slug })
-                : t("admin.organisations.add")
-            }
-            fields={FIELDS}
-            {...(before ? { before } : { defaults: { weight: 1 } })}
-            action={action}
-            onSave={(spec) => put(String(spec["slug"]), spec)}
-            onClose={close}
-          />
-        )
+      )}
+      {operator && editing !== null && (editing === "" || before) && (
+        <SpecForm
+          key={editing}
+          name={`organisation.${editing}`}
+          title={
+            before
+              ? t("admin.organisations.change", { name: before.slug })
+              : t("admin.organisations.add")
+          }
+          fields={FIELDS}
+          {...(before ? { before } : { defaults: { weight: 1 } })}
+          action={action}
+          onSave={(spec) => put(String(spec["slug"]), spec)}
+          onClose={close}
+        />
       )}
     </section>
   );

@@ -1,0 +1,25 @@
+import { LEVELS } from "../catalogue/fields";
+import type { Field } from "../parts/fields";
+
+const USER_SCOPES = ["search", "ask", "models"];
+
+/** Nobody gives more than they have: a key with `manage` makes none with `operate`. */
+export function keyFields(organisations: readonly string[], operator: boolean): Field[] {
+  return [
+    { name: "name", kind: "text", required: true },
+    ...(operator
+      ? [{ name: "organisation", kind: "choice" as const, options: organisations }]
+      : []),
+    { name: "person", kind: "text", optional: true },
+    { name: "days", kind: "number", optional: true },
+    {
+      name: "scopes",
+      kind: "set",
+      required: true,
+      options: [...USER_SCOPES, "manage", ...(operator ? ["operate"] : [])],
+    },
+    { name: "level", kind: "choice", options: LEVELS },
+  ];
+}
+
+export const NEW_KEY = { scopes: USER_SCOPES, level: "open", organisation: "default" };
