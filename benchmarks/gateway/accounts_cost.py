@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+import uvloop
 
 from chappe.core.connections import Connections
 from chappe.core.database import migrate
@@ -110,7 +111,8 @@ def main() -> None:
         server.start()
         try:
             migrate(server.url)
-            rounds = [asyncio.run(measure(server.url, Path(name), count)) for _ in range(ROUNDS)]
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                rounds = [runner.run(measure(server.url, Path(name), count)) for _ in range(ROUNDS)]
             with psycopg.connect(server.url) as connection:
                 row = connection.execute("select count(*) from request_account").fetchone()
             assert row == (ROUNDS * count,), row
