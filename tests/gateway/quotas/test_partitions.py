@@ -187,6 +187,16 @@ class Partitions(RuleBasedStateMachine):
             self.all_take_all_they_get(0, 10)
 
     @precondition(lambda self: self.replicas)
+    @rule(share=st.sampled_from([0.0, 0.5]), fault=_FAULTS)
+    def what_goes_back_is_not_confirmed(self, share: float, fault: Fault) -> None:
+        first = self.replicas[0]
+        self._take_all(first, 10, 8)
+        self.requests_end(1.0, share)
+        first.link.fault = fault
+        self.do(first.beat())
+        self.all_take_all_they_get(1, 10)
+
+    @precondition(lambda self: self.replicas)
     @rule(which=_WHICH, latency=st.sampled_from([0.0, 0.02, 0.5]))
     def network_slows(self, which: int, latency: float) -> None:
         self.replicas[which % len(self.replicas)].link.latency = latency

@@ -9,6 +9,7 @@ import pytest
 
 from chappe.core.errors import ChappeError
 from chappe.gateway.quotas import Limit, Reservation, Work
+from chappe.gateway.quotas.store import limit_states, sweep_windows
 from gateway.quotas.virtual import ACTOR, Replica, World
 
 
@@ -351,6 +352,29 @@ async def test_a_request_that_is_cancelled_while_it_asks_leaves_nothing(world: W
         assert lease.used == 0 and lease.waiting == []
     assert await world.leased(permits) == 0
     assert await world.leased(tokens) == 0
+
+
+async def test_the_state_of_limits_is_what_all_replicas_used(world: World) -> None:
+    day = await world.add_limit("tokens", "day", 1000)
+    minute = await world.add_limit("requests", "minute", 100)
+    permits = await world.add_limit("concurrency", None, 10)
+    first, second = await replicas(world, [day, minute, permits], 2)
+    await first.request(Work(100))
+    ended = await second.request(Work(300))
+    second.quotas.settle(ended, Work(50))
+    await seconds(world, [first, second], 6)
+    states = await limit_states(world.connection)
+    assert states[day.id].used == 150 and states[day.id].remaining == 850
+    assert 150 <= states[day.id].leased <= 250
+    assert states[minute.id].used == 2
+    assert states[permits.id].used == 1 and states[permits.id].resets_at is None
+    resets_at = states[minute.id].resets_at
+    assert resets_at is not None and 0 < resets_at.timestamp() - world.moment < 60
+    await world.advance(3 * 86_400)
+    states = await limit_states(world.connection)
+    assert states[day.id].used == 0 and states[minute.id].leased == 0
+    assert await sweep_windows(world.connection) == 2
+    assert (await limit_states(world.connection, permits.id))[permits.id].used == 1
 
 
 async def test_headers_tell_the_tightest_limits(world: World) -> None:

@@ -21,6 +21,8 @@ SILENT_SECONDS = 3.0
 """The same as in the database's function `quota_silent`."""
 _MOST_IDLE = 0.1
 _STALE_SECONDS = 5.0
+# Half a request is of no use to anybody.
+_WHOLE = ("requests", "concurrency")
 _NEGLIGIBLE = 1e-3
 _SMALLEST = 1e-9
 
@@ -76,9 +78,9 @@ class Lease:
     """
 
     __slots__ = (
-        "_asked_at", "_boost", "_busy", "_pacing", "_rate", "alone", "amount", "charge", "denied",
-        "denied_until", "full", "held", "late", "limit", "others", "prompt", "refill_at", "refuses",
-        "spent", "start", "turn", "until", "used", "waiting", "warn_from", "window",
+        "_asked_at", "_boost", "_busy", "_pacing", "_rate", "_told", "alone", "amount", "charge",
+        "denied", "denied_until", "full", "held", "late", "limit", "others", "prompt", "refill_at",
+        "refuses", "spent", "start", "turn", "until", "used", "waiting", "warn_from", "window",
     )  # fmt: skip
 
     def __init__(self, limit: Limit) -> None:
@@ -98,6 +100,7 @@ class Lease:
         self._pacing = _SHORT if limit.period in (None, "minute") else _LONG
         self._rate = self._boost = 0.0
         self._asked_at = -math.inf
+        self._told = 0.0
         self._busy = False
 
     # What requests do
@@ -160,7 +163,9 @@ class Lease:
         if self.waiting or self.late or self.alone or self.spent or self._rate:
             return False
         owed = self.used - self.held
-        return owed <= _SMALLEST and (owed >= -_SMALLEST or now >= self.until)
+        if now >= self.until:
+            return owed <= _SMALLEST
+        return abs(owed) <= _SMALLEST and self.used == self._told
 
     # What the keeper does
 
@@ -174,9 +179,8 @@ class Lease:
         if not self.refuses:
             return 0.0
         most = _MOST_IDLE * max(0.0, self.amount - self.others - self.used) / replicas
-        if most < 1.0 and self.limit.measure in ("requests", "concurrency"):
-            return 0.0
-        return min(most, max(self._rate * self._pacing.horizon, self._boost))
+        wanted = min(most, max(self._rate * self._pacing.horizon, self._boost))
+        return float(math.floor(wanted)) if self.limit.measure in _WHOLE else wanted
 
     def tick(self, seconds: float) -> None:
         """Measure the rate of use over the last `seconds`."""
@@ -199,7 +203,8 @@ class Lease:
         unused = self.held - self.used
         if unused > 2 * self.target(replicas) + _SMALLEST:
             return True
-        return unused > _SMALLEST and now - self._asked_at > _STALE_SECONDS
+        stale = now - self._asked_at > _STALE_SECONDS
+        return stale and (unused > _SMALLEST or self.used != self._told)
 
     def begin(self, replicas: int, now: float, *, leaving: bool = False) -> Plan:
         """The database is about to be asked: what is given back isn't used from here on."""
@@ -243,8 +248,8 @@ class Lease:
         self._busy = False
         self._asked_at = now
         held, total, self.amount, start = answer
-        spent = plan.used if start == self.start else plan.debt
-        self.full = held >= spent + plan.want - _SMALLEST
+        self._told = plan.used if start == self.start else plan.debt
+        self.full = held >= self._told + plan.want - _SMALLEST
         if start != self.start:
             self._open_window(start)
         self.alone = False
