@@ -1,5 +1,5 @@
 """/v1/files and /v1/batches: requests by the thousand, answered when nobody else waits."""
 
-from chappe.gateway.batches.service import Batches
+from chappe.gateway.batches.service import Batches, Limits
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "Limits"]

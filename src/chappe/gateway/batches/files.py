@@ -1,147 +1,197 @@
-"""Files that keys upload, and that batches write: a row each, the bytes in the blob store."""
+"""Files that keys upload, and that batches write: a row each, the bytes in the blob store.
 
-import secrets
-import tempfile
+A row is there before its bytes: what a process that died had begun to write is found and removed.
+"""
+
+import re
 import uuid
-from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any
+from typing import Any, Literal
 
-import obstore
-from psycopg.rows import dict_row
+from psycopg.rows import class_row
 
-from chappe.core.blobs import Store
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 
-_IN_MEMORY_BYTES = 1_000_000
-_COLUMNS = "id, organisation_id, filename, purpose, bytes, blob, created_at, expires_at"
+LIFETIME_SECONDS = 30 * 86_400
+LEAST_LIFETIME_SECONDS = 3600
+_NAME = re.compile(r"file-[0-9a-f]{32}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_COLUMNS = "id, filename, purpose, bytes, blob, created_at, expires_at"
+_ALIVE = "ready and (expires_at is null or expires_at > now())"
 
 
-def spool() -> IO[bytes]:
-    """Where a file is put together: in memory while it is small, else on the disk."""
-    return tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file whose bytes are there."""
+
+    id: str
+    filename: str
+    purpose: str
+    bytes: int
+    blob: str
+    created_at: datetime
+    expires_at: datetime | None
+
+    def view(self) -> dict[str, Any]:
+        """The file in OpenAI's form."""
+        return {
+            "id": self.id,
+            "object": "file",
+            "bytes": self.bytes,
+            "created_at": timestamp(self.created_at),
+            "expires_at": timestamp(self.expires_at),
+            "filename": self.filename,
+            "purpose": self.purpose,
+            "status": "processed",
+            "status_details": None,
+        }
 
 
-async def store_file(
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A file whose bytes are on their way to `blob`."""
+
+    id: str
+    blob: str
+
+
+async def begin(connection: Connection, organisation_id: uuid.UUID, key_id: uuid.UUID) -> Begun:
+    """Announce a file; then write its bytes, then :func:`complete` it."""
+    name = f"file-{uuid.uuid4().hex}"
+    begun = Begun(name, f"files/{organisation_id}/{name}")
+    await connection.execute(
+        "insert into stored_file (id, organisation_id, key_id, blob) values (%s, %s, %s, %s)",
+        (begun.id, organisation_id, key_id, begun.blob),
+    )
+    return begun
+
+
+async def complete(
     connection: Connection,
-    store: Store,
-    content: IO[bytes],
+    begun: Begun,
     *,
-    organisation_id: uuid.UUID,
-    key_id: uuid.UUID | None,
     filename: str,
     purpose: str,
-) -> dict[str, Any]:
-    """Keep a file; gives its row."""
-    identifier = f"file-{secrets.token_hex(12)}"
-    blob = f"files/{organisation_id}/{identifier}"
-    size = content.seek(0, 2)
-    content.seek(0)
-    await obstore.put_async(store, blob, content)
-    cursor = connection.cursor(row_factory=dict_row)
+    size: int,
+    seconds: int = LIFETIME_SECONDS,
+) -> StoredFile:
+    """The bytes are all there.
+
+    Args:
+        size: in bytes.
+        seconds: how long the file is kept.
+    """
+    cursor = connection.cursor(row_factory=class_row(StoredFile))
     await cursor.execute(
-        "insert into stored_file (id, organisation_id, key_id, filename, purpose, bytes, blob)"  # noqa: S608
-        f" values (%s, %s, %s, %s, %s, %s, %s) returning {_COLUMNS}",
-        (identifier, organisation_id, key_id, filename[:255], purpose, size, blob),
+        "update stored_file set filename = %s, purpose = %s, bytes = %s, ready = true,"  # noqa: S608
+        f" expires_at = created_at + make_interval(secs => %s) where id = %s returning {_COLUMNS}",
+        (_UNPRINTABLE.sub("", filename)[:255] or "file", purpose, size, seconds, begun.id),
     )
     row = await cursor.fetchone()
-    assert row is not None
+    if row is None:
+        raise ChappeError("unknown_file", 404, name=begun.id)
     return row
 
 
-async def find_file(
-    connection: Connection, identifier: str, organisation_id: uuid.UUID
-) -> dict[str, Any]:
+async def check_room(connection: Connection, organisation_id: uuid.UUID, most: int) -> None:
+    """Check that an organisation's files are within its room, for one more.
+
+    Raises:
+        ChappeError: `files_full` (413).
+    """
+    # One at a time for an organisation, so that two don't both get the last room.
+    await connection.execute(
+        "select 1 from organisation where id = %s for no key update", (organisation_id,)
+    )
+    cursor = await connection.execute(
+        "select coalesce(sum(bytes), 0) from stored_file where organisation_id = %s",
+        (organisation_id,),
+    )
+    row = await cursor.fetchone()
+    if row is None or row[0] > most:
+        raise ChappeError("files_full", 413, limit=most)
+
+
+async def find(connection: Connection, organisation_id: uuid.UUID, name: str) -> StoredFile:
     """A file of the organisation.
 
     Raises:
         ChappeError: `unknown_file` (404), also for another organisation's.
     """
-    cursor = connection.cursor(row_factory=dict_row)
-    await cursor.execute(
-        f"select {_COLUMNS} from stored_file where id = %s and organisation_id = %s",  # noqa: S608
-        (identifier, organisation_id),
-    )
-    row = await cursor.fetchone()
-    if row is None:
-        raise ChappeError("unknown_file", 404, name=identifier[:80])
-    return row
+    if _NAME.fullmatch(name):
+        cursor = connection.cursor(row_factory=class_row(StoredFile))
+        await cursor.execute(
+            f"select {_COLUMNS} from stored_file where id = %s and organisation_id = %s"  # noqa: S608
+            f" and {_ALIVE}",
+            (name, organisation_id),
+        )
+        if (row := await cursor.fetchone()) is not None:
+            return row
+    raise ChappeError("unknown_file", 404, name=name[:80])
 
 
-async def list_files(
+async def page(
     connection: Connection,
     organisation_id: uuid.UUID,
     *,
     purpose: str | None,
     after: str | None,
     limit: int,
-) -> list[dict[str, Any]]:
-    """Files of the organisation, newest first, one more than `limit` if there are more."""
-    cursor = connection.cursor(row_factory=dict_row)
+    order: Literal["asc", "desc"],
+) -> list[StoredFile]:
+    """Files of the organisation, by age; one more than `limit` when there are more.
+
+    Raises:
+        ChappeError: `unknown_file`, of `after`.
+    """
+    place = await find(connection, organisation_id, after) if after is not None else None
+    sign = "<" if order == "desc" else ">"
+    cursor = connection.cursor(row_factory=class_row(StoredFile))
     await cursor.execute(
-        f"select {_COLUMNS} from stored_file where organisation_id = %(own)s"  # noqa: S608
-        " and (%(purpose)s::text is null or purpose = %(purpose)s)"
-        " and (%(after)s::text is null or (created_at, id) <"
-        "   (select created_at, id from stored_file where id = %(after)s))"
-        " order by created_at desc, id desc limit %(limit)s",
-        {"own": organisation_id, "purpose": purpose, "after": after, "limit": limit + 1},
+        f"select {_COLUMNS} from stored_file where organisation_id = %(own)s and {_ALIVE}"  # noqa: S608
+        " and (%(purpose)s::text is null or purpose = %(purpose)s) and (%(after)s::text is null"
+        f" or (created_at, id) {sign} (%(at)s::timestamptz, %(after)s))"
+        f" order by created_at {order}, id {order} limit %(limit)s",
+        {
+            "own": organisation_id,
+            "purpose": purpose,
+            "after": place.id if place else None,
+            "at": place.created_at if place else None,
+            "limit": limit + 1,
+        },
     )
     return await cursor.fetchall()
 
 
-async def delete_file(
-    connection: Connection, store: Store, identifier: str, organisation_id: uuid.UUID
-) -> None:
-    """Delete a file.
+async def hide(connection: Connection, organisation_id: uuid.UUID, name: str) -> Begun:
+    """A file is there no more; then delete its blob, then :func:`forget` it.
 
     Raises:
-        ChappeError: `unknown_file`; `object_in_use`, a batch that isn't over needs it.
+        ChappeError: `unknown_file` (404).
     """
-    row = await find_file(connection, identifier, organisation_id)
-    cursor = await connection.execute(
-        "select id from batch where input_file_id = %s or output_file_id = %s"
-        " or error_file_id = %s",
-        (identifier, identifier, identifier),
+    file = await find(connection, organisation_id, name)
+    await connection.execute("update stored_file set expires_at = now() where id = %s", (file.id,))
+    return Begun(file.id, file.blob)
+
+
+async def forget(connection: Connection, name: str) -> None:
+    """Delete the row of a file whose blob is gone."""
+    await connection.execute("delete from stored_file where id = %s", (name,))
+
+
+async def past(connection: Connection, most: int = 100) -> list[Begun]:
+    """Files past their time, deleted or not, and uploads that were never finished."""
+    cursor = connection.cursor(row_factory=class_row(Begun))
+    await cursor.execute(
+        "select id, blob from stored_file where expires_at <= now()"
+        " or (not ready and created_at < now() - interval '1 day') limit %s",
+        (most,),
     )
-    users = [found[0] for found in await cursor.fetchall()]
-    if users:
-        raise ChappeError("object_in_use", 409, name=identifier, users=", ".join(users))
-    await connection.execute("delete from stored_file where id = %s", (identifier,))
-    await obstore.delete_async(store, row["blob"])
+    return await cursor.fetchall()
 
 
-async def read_lines(store: Store, blob: str) -> AsyncIterator[bytes]:
-    """The lines of a file, without their ends, one at a time."""
-    rest = b""
-    async for piece in (await obstore.get_async(store, blob)).stream():
-        *lines, rest = (rest + bytes(piece)).split(b"\n")
-        for line in lines:
-            yield line
-    if rest:
-        yield rest
-
-
-async def read_pieces(store: Store, blob: str) -> AsyncIterator[bytes]:
-    """The bytes of a file."""
-    async for piece in (await obstore.get_async(store, blob)).stream():
-        yield bytes(piece)
-
-
-def view(row: dict[str, Any]) -> dict[str, Any]:
-    """A file in OpenAI's form."""
-    return {
-        "id": row["id"],
-        "object": "file",
-        "bytes": row["bytes"],
-        "created_at": seconds(row["created_at"]),
-        "expires_at": seconds(row["expires_at"]),
-        "filename": row["filename"],
-        "purpose": row["purpose"],
-        "status": "processed",
-    }
-
-
-def seconds(moment: datetime | None) -> int | None:
+def timestamp(moment: datetime | None) -> int | None:
     """Seconds since 1970."""
-    return int(moment.timestamp()) if moment is not None else None
+    return None if moment is None else int(moment.timestamp())

@@ -1,351 +1,329 @@
-"""Running batches: validated, taken item by item, finished. Any replica goes on where one died.
+"""Runs batches in a gateway process, beside its other work. Any replica goes on where one died.
 
-An item is taken for a time; its result and the batch's count are written in one transaction, so
-each stands once in the results. One whose process died in the middle runs again: its model may be
-asked twice, and both requests are in the accounts.
+What a replica works on is taken for a short time and renewed. An answer and the count of its batch
+are written in one transaction, and only where there is none yet: each item stands once in the
+results. One whose process died in the middle runs again: its model may be asked twice, and both
+requests are in the accounts.
 """
 
 import asyncio
+import contextlib
+import dataclasses
 import logging
+import random
+import time
 import uuid
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections import Counter
+from collections.abc import Awaitable
+from functools import partial
+from typing import Protocol
 
-import msgspec
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
+import psycopg
 
-from chappe.core.blobs import Store
-from chappe.core.connections import Connection, Connections
+from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
-from chappe.gateway.batches.batch import MOST_LINES, LineError, read_line
-from chappe.gateway.batches.files import read_lines, spool, store_file
-from chappe.gateway.http.envelope import envelope
-from chappe.gateway.http.request import OPERATIONS, Operation
-from chappe.identity import Actor
+from chappe.gateway.batches import batch as batches
+from chappe.gateway.batches import files, items
+from chappe.gateway.batches.batch import Batch
+from chappe.gateway.batches.blobs import Blobs
+from chappe.gateway.batches.items import Item
+from chappe.gateway.batches.lane import Lane
+from chappe.gateway.batches.stages import CheckModel, Stages
+from chappe.gateway.batches.verdict import MOST_BEGUN, Answer, Later, judge, judge_error
+from chappe.gateway.catalogue import Kind
+from chappe.gateway.http.request import KINDS, OPERATIONS, Operation
+from chappe.identity import Actor, require
+from chappe.identity.lookup import actor_of_key
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 5.0
-_LEASE = "15 minutes"
-_MOST_ERRORS = 100
-_CHUNK = 500
-_LATER_SECONDS = (2.0, 60.0)
-# Not the request's fault: it is asked again later.
-_LATER = frozenset(
-    ("queue_full", "queue_timeout", "quota_exceeded", "engine_unavailable", "engine_timeout",
-     "engine_cut", "database_unreachable", "accounts_full")
-)  # fmt: skip
-_LATER_STATUS = frozenset((429, 503))
+_LEASE_SECONDS = 30.0
+_UPKEEP_SECONDS = 5.0
+_SWEEP_SECONDS = 3600.0
+_AGAIN_SECONDS = 30.0
+_ACTOR_SECONDS = 5.0
+Key = tuple[str, int]
 
-Call = Callable[[Actor, Operation, bytes], Awaitable[tuple[int, bytes, str]]]
 
-_TAKE = f"""
-    update batch_item i set taken_by = %(me)s, taken_until = now() + interval '{_LEASE}'
-    from (
-        select i.batch_id, i.ordinal from batch_item i join batch b on b.id = i.batch_id
-        where i.status is null and (i.taken_until is null or i.taken_until < now())
-            and b.status = 'in_progress' and b.expires_at > now()
-        order by b.created_at, i.ordinal limit 1 for update of i skip locked
-    ) next, batch b
-    where i.batch_id = next.batch_id and i.ordinal = next.ordinal and b.id = i.batch_id
-    returning i.batch_id, i.ordinal, i.body, b.endpoint, b.key_id
-"""  # noqa: S608
+class Door(Protocol):
+    """The gateway, as far as batches need it."""
+
+    @property
+    def connections(self) -> Connections:
+        """The database."""
+
+    @property
+    def replica_id(self) -> uuid.UUID:
+        """This process."""
+
+    def route(self, name: str, kind: Kind, actor: Actor) -> object:
+        """Raises a ChappeError where `actor` may not ask the model."""
+
+    def call(
+        self, actor: Actor, operation: Operation, body: bytes
+    ) -> Awaitable[tuple[int, bytes, str]]:
+        """Ask a model when nobody else waits: status, answer, request's identifier."""
 
 
 class Runner:
-    """Works on batches in this process.
+    """Validates, runs and finishes batches.
 
     Args:
-        connections: the database.
-        store: where files are.
-        replica: this process.
-        call: asks a model, at the lowest priority.
-        actor_of: the actor of a key now; None when it is revoked.
-        workers: items at once.
+        door: where requests go.
+        blobs: where files are.
+        line_bytes: longest line of an input file.
+        most: requests under way at once.
+        most_each: of one batch.
     """
 
     def __init__(
-        self,
-        connections: Connections,
-        store: Store,
-        replica: uuid.UUID,
-        call: Call,
-        actor_of: Callable[[Connection, uuid.UUID], Awaitable[Actor | None]],
-        workers: int = 8,
+        self, door: Door, blobs: Blobs, line_bytes: int, most: int = 64, most_each: int = 32
     ) -> None:
-        self._connections = connections
-        self._store = store
-        self._replica = replica
-        self._call = call
-        self._actor_of = actor_of
-        self._workers = workers
-        self._some = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._door = door
+        self._blobs = blobs
+        self._most = most
+        self._most_each = most_each
+        self._me = door.replica_id
+        # Its own, so that thousands of items don't keep anybody's key waiting.
+        self._connections = Connections(door.connections.url, most=3)
+        self._stages = Stages(self._connections, blobs, self._me, line_bytes)
+        self._lanes: dict[str, Lane] = {}
+        self._owners: dict[str, uuid.UUID] = {}
+        self._working: dict[Key, asyncio.Task[None]] = {}
+        self._actors: dict[uuid.UUID, tuple[float, Actor | None]] = {}
+        self._stage: asyncio.Task[None] | None = None
+        self._staged: str | None = None
+        self._wake = asyncio.Event()
+        self._told = True
+        self._kept_at = self._swept_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    # Life
 
     def start(self) -> None:
-        """Begin."""
-        self._connections.listen("chappe_batch", self._some.set)
-        self._tasks = [asyncio.create_task(self._for_ever(self._keep))]
-        self._tasks += [
-            asyncio.create_task(self._for_ever(self._work)) for _ in range(self._workers)
-        ]
+        """Begin; doesn't wait for the database."""
+        self._connections.listen(batches.CHANNEL, self._notified)
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End; what runs is given back to whoever goes on."""
-        for task in self._tasks:
+        """End; what was taken is free at once."""
+        tasks = [task for task in (self._task, self._stage, *self._working.values()) if task]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _for_ever(self, step: Callable[[], Awaitable[bool]]) -> None:
-        while True:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._task is not None:
             try:
-                busy = await step()
+                async with self._connections.transaction() as connection:
+                    await items.give_back(connection, self._me)
             except ChappeError as error:
-                log.warning("batch_postponed", extra={"reason": error.code})
-                busy = False
-            except Exception:
-                # One broken batch must not stop the others; it is looked at again, and told.
-                log.exception("batch_failed")
-                busy = False
-            if not busy:
-                try:
-                    async with asyncio.timeout(_POLL_SECONDS):
-                        await self._some.wait()
-                    self._some.clear()
-                except TimeoutError:
-                    pass
+                log.warning("batch_not_given_back", extra={"reason": error.code})
+        await self._connections.close()
 
-    # Batches
+    def _notified(self) -> None:
+        self._told = True
+        self._wake.set()
 
-    async def _keep(self) -> bool:
-        """Validate, expire, cancel and finish batches; is there more to do at once."""
+    async def _run(self) -> None:
+        await self._connections.open()
+        while True:
+            self._wake.clear()
+            try:
+                wait = await self._turn(time.monotonic())
+            except (ChappeError, psycopg.Error) as error:
+                log.warning("batches_wait", extra={"reason": str(error)})
+                wait = _POLL_SECONDS
+            except Exception as error:
+                log.error("batches", exc_info=error)
+                wait = _POLL_SECONDS
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+
+    async def _turn(self, now: float) -> float:
+        """Do what is to be done; gives the seconds after which to look again."""
+        if self._told or now - self._kept_at >= _UPKEEP_SECONDS:
+            self._told, self._kept_at = False, now
+            await self._keep_up()
+            await self._begin_stage()
+        if now - self._swept_at >= _SWEEP_SECONDS:
+            self._swept_at = now
+            await self.sweep()
+        return await self._begin_items(now)
+
+    async def _keep_up(self) -> None:
+        """Renew what was taken, stop what is over, end what is late."""
         async with self._connections.transaction() as connection:
-            cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(
-                "select b.*, f.blob from batch b join stored_file f on f.id = b.input_file_id"
-                " where b.status = 'validating'"
-                " order by b.created_at limit 1 for update of b skip locked"
-            )
-            batch = await cursor.fetchone()
-            if batch is not None:
-                await self._validate(connection, batch)
-                self._some.set()
-                return True
-        return await self._finish_one()
+            if await batches.expire(connection):
+                await batches.notify(connection)
+            working = set(self._working)
+            kept = await items.renew(connection, self._me, working, _LEASE_SECONDS)
+            if self._staged is not None:
+                await connection.execute(
+                    "update batch set taken_until = now() + make_interval(secs => %s)"
+                    " where id = %s and taken_by = %s",
+                    (_LEASE_SECONDS, self._staged, self._me),
+                )
+            under_way = await items.under_way(connection, list(self._lanes))
+        for name in self._lanes.keys() - under_way - {name for name, _ in self._working}:
+            del self._lanes[name], self._owners[name]
+        for key in working - kept:
+            if (task := self._working.get(key)) is not None:
+                task.cancel()
 
-    async def _validate(self, connection: Connection, batch: dict[str, Any]) -> None:
-        errors: list[LineError] = []
-        seen: set[str] = set()
-        items: list[tuple[str, int, str, Jsonb]] = []
-        number = total = 0
-        async for text in read_lines(self._store, batch["blob"]):
-            number += 1
-            if not text.strip():
-                continue
-            line = read_line(number, text, batch["endpoint"], seen)
-            if isinstance(line, LineError):
-                errors.append(line)
-            else:
-                total += 1
-                items.append((batch["id"], total, line.custom_id, Jsonb(line.body)))
-            if total > MOST_LINES:
-                errors.append(LineError(number, "too_many_lines", f"at most {MOST_LINES}"))
-            if len(errors) >= _MOST_ERRORS or total > MOST_LINES:
-                break
-            if len(items) >= _CHUNK and not errors:
-                await self._insert(connection, items)
-                items = []
-        if not total and not errors:
-            errors.append(LineError(1, "empty_file", "the file holds no request"))
-        if errors:
-            told = {
-                "object": "list",
-                "data": [
-                    {"code": e.code, "line": e.line, "message": e.message, "param": None}
-                    for e in errors
-                ],
-            }
-            await connection.execute("delete from batch_item where batch_id = %s", (batch["id"],))
-            await connection.execute(
-                "update batch set status = 'failed', failed_at = now(), errors = %s where id = %s",
-                (Jsonb(told), batch["id"]),
-            )
+    async def sweep(self) -> None:
+        """Remove files that are past their time."""
+        async with self._connections.transaction() as connection:
+            past = await files.past(connection)
+        for file in past:
+            await self._blobs.delete(file.blob)
+            async with self._connections.transaction() as connection:
+                await files.forget(connection, file.id)
+
+    # Validating and finishing
+
+    async def _begin_stage(self) -> None:
+        if self._stage is not None:
             return
-        await self._insert(connection, items)
-        await connection.execute(
-            "update batch set status = 'in_progress', in_progress_at = now(), total = %s"
-            " where id = %s",
-            (total, batch["id"]),
-        )
-
-    @staticmethod
-    async def _insert(connection: Connection, items: list[tuple[str, int, str, Jsonb]]) -> None:
-        async with connection.cursor() as cursor:
-            await cursor.executemany(
-                "insert into batch_item (batch_id, ordinal, custom_id, body)"
-                " values (%s, %s, %s, %s) on conflict do nothing",
-                items,
-            )
-
-    async def _finish_one(self) -> bool:
         async with self._connections.transaction() as connection:
-            cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(
-                "select *, expires_at <= now() as late from batch b"
-                " where status in ('in_progress', 'cancelling')"
-                " and (expires_at <= now() or not exists ("
-                "   select from batch_item i where i.batch_id = b.id and i.status is null"
-                "   and (b.status = 'in_progress' or i.taken_until > now())))"
-                " order by created_at limit 1 for update of b skip locked"
-            )
-            batch = await cursor.fetchone()
-            if batch is None:
-                return False
-            await self._finish(connection, batch)
-        return True
+            batch = await batches.take(connection, self._me, _LEASE_SECONDS)
+        if batch is not None:
+            self._staged = batch.id
+            self._stage = asyncio.create_task(self._run_stage(batch))
 
-    async def _finish(self, connection: Connection, batch: dict[str, Any]) -> None:
-        """Write the result files, and end the batch, in one transaction."""
-        end = "completed"
-        if batch["status"] == "cancelling":
-            end = "cancelled"
-        elif batch["late"]:
-            end = "expired"
-        files: dict[bool, str | None] = {}
-        for failed in (False, True):
-            files[failed] = await self._write_results(connection, batch, failed, end)
-        await connection.execute(
-            f"update batch set status = %s, {end}_at = now(), finalizing_at = now(),"  # noqa: S608
-            " output_file_id = %s, error_file_id = %s,"
-            " failed = (select count(*) from batch_item where batch_id = %s and error is not null)"
-            " where id = %s",
-            (end, files[False], files[True], batch["id"], batch["id"]),
-        )
-        await connection.execute("delete from batch_item where batch_id = %s", (batch["id"],))
+    async def _run_stage(self, batch: Batch) -> None:
+        wait = 0.0
+        try:
+            if batch.status == "validating":
+                await self._stages.validate(batch, await self._check_model(batch))
+            else:
+                await self._stages.finish(batch)
+        except ChappeError as error:
+            log.warning("batch_postponed", extra={"batch": batch.id, "reason": error.code})
+            wait = _AGAIN_SECONDS
+        except Exception as error:
+            log.error("batch_postponed", extra={"batch": batch.id}, exc_info=error)
+            wait = _AGAIN_SECONDS
+        finally:
+            self._stage = self._staged = None
+            self._notified()
+        try:
+            async with self._connections.transaction() as connection:
+                await batches.give_back(connection, self._me, batch.id, wait)
+        except ChappeError:
+            return  # free when its time is past
 
-    async def _write_results(
-        self, connection: Connection, batch: dict[str, Any], failed: bool, end: str
-    ) -> str | None:
-        content = spool()
-        count = 0
-        cursor = connection.cursor("results", row_factory=dict_row)
-        async with cursor:
-            await cursor.execute(
-                "select ordinal, custom_id, status, response, error, request_id from batch_item"
-                " where batch_id = %s order by ordinal",
-                (batch["id"],),
-            )
-            async for item in cursor:
-                error = item["error"]
-                if item["status"] is None:
-                    error = {"code": f"batch_{end}", "message": "it wasn't begun in time"}
-                if (error is not None) != failed:
-                    continue
-                response = None
-                if item["response"] is not None:
-                    response = {
-                        "status_code": item["status"], "request_id": item["request_id"],
-                        "body": item["response"],
-                    }  # fmt: skip
-                line = {
-                    "id": f"batch_req_{batch['id'][6:]}_{item['ordinal']}",
-                    "custom_id": item["custom_id"], "response": response, "error": error,
-                }  # fmt: skip
-                content.write(msgspec.json.encode(line) + b"\n")
-                count += 1
-        if not count:
+    async def _check_model(self, batch: Batch) -> CheckModel | None:
+        actor = await self._actor(batch.key_id, batch.level)
+        if actor is None:
             return None
-        row = await store_file(
-            connection,
-            self._store,
-            content,
-            organisation_id=batch["organisation_id"],
-            key_id=batch["key_id"],
-            filename=f"{batch['id']}_{'error' if failed else 'output'}.jsonl",
-            purpose="batch_output",
-        )
-        return str(row["id"])
+        kind = KINDS[OPERATIONS[batch.endpoint]]
+
+        def check(model: str) -> ChappeError | None:
+            try:
+                self._door.route(model, kind, actor)
+            except ChappeError as error:
+                return error
+            return None
+
+        return check
 
     # Items
 
-    async def _work(self) -> bool:
-        """Take one item and ask for it; was there one."""
+    async def _begin_items(self, now: float) -> float:
+        """Take as many items as there is room for; gives when there may be more."""
         async with self._connections.transaction() as connection:
-            cursor = connection.cursor(row_factory=dict_row)
-            await cursor.execute(_TAKE, {"me": self._replica})
-            item = await cursor.fetchone()
-            if item is None:
-                return False
-            actor = await self._actor_of(connection, item["key_id"])
-        if actor is None:
-            error = {"code": "invalid_api_key", "message": "the batch's key is no longer valid"}
-            await self._settle(item, 401, None, error, None)
-            return True
-        body = msgspec.json.encode(item["body"])
+            waiting = await items.waiting(connection)
+        wait = _POLL_SECONDS
+        busy = Counter(self._owners[name] for name, _ in self._working)
+        # Organisations that have the fewest under way come first.
+        waiting.sort(key=lambda found: (busy[found[1]], random.random()))  # noqa: S311
+        for name, owner in waiting:
+            room = self._most - len(self._working)
+            lane = self._lanes.setdefault(name, Lane(self._most_each))
+            self._owners[name] = owner
+            free = min(lane.free(now), -(-room // len(waiting)))
+            if lane.resumes_at > now:
+                wait = min(wait, lane.resumes_at - now)
+            if free <= 0:
+                continue
+            async with self._connections.transaction() as connection:
+                taken = await items.take(connection, self._me, name, free, _LEASE_SECONDS)
+            for item in taken:
+                self._begin(item, lane)
+        return wait
+
+    def _begin(self, item: Item, lane: Lane) -> None:
+        key = item.batch_id, item.ordinal
+        lane.running += 1
+        self._working[key] = task = asyncio.create_task(self._work(item, lane))
+        task.add_done_callback(partial(self._done, key, lane))
+
+    def _done(self, key: Key, lane: Lane, task: asyncio.Task[None]) -> None:
+        lane.running -= 1
+        del self._working[key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Taken again when its time is past, a few times at most.
+            log.error("batch_item", extra={"batch": key[0]}, exc_info=error)
+        self._wake.set()
+
+    async def _work(self, item: Item, lane: Lane) -> None:
+        """One request, until its answer is written or it is put off."""
+        verdict = await self._ask(item)
+        if isinstance(verdict, Later):
+            wait = lane.refused(time.monotonic(), verdict.retry_after)
+            await self._put_off(item, wait, verdict.counted)
+        else:
+            lane.answered()
+            await self._record(item, verdict)
+
+    async def _ask(self, item: Item) -> Answer | Later:
         try:
-            status, answer, request_id = await self._call(actor, OPERATIONS[item["endpoint"]], body)
+            if item.attempts > MOST_BEGUN:
+                # It may well be what ends them.
+                raise ChappeError("batch_item_interrupted", 500, attempts=MOST_BEGUN)
+            actor = await self._actor(item.key_id, item.level)
+            if actor is None:
+                raise ChappeError("key_invalid", 401)
+            require(actor, "models")
+            answer = await self._door.call(actor, OPERATIONS[item.endpoint], item.body)
         except ChappeError as error:
-            if error.code in _LATER:
-                await self._later(item, error.retry_after)
-                return True
-            refusal = envelope(error)
-            await self._settle(item, error.status, refusal, refusal["error"], None)
-            return True
-        except asyncio.CancelledError:
-            await asyncio.shield(self._later(item, 0.0))
-            raise
-        if status in _LATER_STATUS:
-            await self._later(item, None)
-            return True
+            return judge_error(error, item.attempts)
+        except Exception as error:
+            # One request that breaks something must not stop the others.
+            log.error("batch_item", extra={"batch": item.batch_id}, exc_info=error)
+            return judge_error(
+                ChappeError("internal", 500, request_id=item.batch_id), item.attempts
+            )
+        return judge(*answer, item.attempts)
+
+    async def _actor(self, key_id: uuid.UUID, level: int) -> Actor | None:
+        """For whom a key acts now, with at least the batch's sensitivity; None: not valid."""
+        known = self._actors.get(key_id)
+        if known is None or time.monotonic() - known[0] >= _ACTOR_SECONDS:
+            async with self._connections.transaction() as connection:
+                known = time.monotonic(), await actor_of_key(connection, key_id)
+            self._actors[key_id] = known
+        actor = known[1]
+        if actor is None or actor.level >= level:
+            return actor
+        return dataclasses.replace(actor, level=level)
+
+    async def _put_off(self, item: Item, wait: float, counted: bool) -> None:
+        # Spread, so that they don't all come back at once.
+        seconds = wait * random.uniform(1.0, 1.25)  # noqa: S311
         try:
-            value = msgspec.json.decode(answer)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            value = {"text": answer.decode(errors="replace")}
-        told = None
-        if status != 200:
-            told = {"code": str(status), "message": "the model refused the request"}
-        await self._settle(item, status, value, told, request_id)
-        return True
+            async with self._connections.transaction() as connection:
+                await items.put_off(connection, self._me, item, seconds, counted=counted)
+        except ChappeError:
+            return  # taken again when its time is past
 
-    async def _later(self, item: dict[str, Any], seconds: float | None) -> None:
-        """Give an item back; somebody takes it again after a while."""
-        least, most = _LATER_SECONDS
-        wait = 0.0 if seconds == 0.0 else min(most, max(least, seconds or least))
-        async with self._connections.transaction() as connection:
-            await connection.execute(
-                "update batch_item set taken_by = null,"
-                " taken_until = now() + make_interval(secs => %s)"
-                " where batch_id = %s and ordinal = %s and status is null",
-                (wait, item["batch_id"], item["ordinal"]),
-            )
-        if wait:
-            # This worker too lets others go first.
-            await asyncio.sleep(min(wait, least))
-
-    async def _settle(
-        self,
-        item: dict[str, Any],
-        status: int,
-        response: Any,
-        error: dict[str, Any] | None,
-        request_id: str | None,
-    ) -> None:
-        async with self._connections.transaction() as connection:
-            cursor = await connection.execute(
-                "update batch_item set status = %s, response = %s, error = %s, request_id = %s"
-                " where batch_id = %s and ordinal = %s and status is null returning 1",
-                (
-                    status, Jsonb(response) if response is not None else None,
-                    Jsonb(error) if error is not None else None, request_id, item["batch_id"],
-                    item["ordinal"],
-                ),
-            )  # fmt: skip
-            if await cursor.fetchone() is None:
-                return  # its time was past, and another has done it
-            column = "completed" if error is None else "failed"
-            await connection.execute(
-                f"update batch set {column} = {column} + 1 where id = %s",  # noqa: S608
-                (item["batch_id"],),
-            )
-        self._some.set()
+    async def _record(self, item: Item, answer: Answer) -> None:
+        """Write an answer, however long the database is away: it was paid for."""
+        while True:
+            try:
+                async with self._connections.transaction() as connection:
+                    await items.record(connection, item, answer)
+                return
+            except ChappeError:
+                await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311

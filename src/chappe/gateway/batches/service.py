@@ -1,134 +1,290 @@
 """The routes of /v1/files and /v1/batches, in plain ASGI.
 
-Who may call: a key with `models`; it sees its organisation's files and batches, and no other.
+Who may call: a key with `models`; it sees its organisation's files and batches, and no other's.
 """
 
+import asyncio
+import contextlib
+import logging
+import re
 import uuid
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import msgspec
 
-from chappe.core.blobs import open_store
+from chappe.core import telemetry
 from chappe.core.errors import ChappeError
+from chappe.core.i18n import choose_language
 from chappe.core.settings import Settings
-from chappe.core.streaming import Receive, Scope, Send
-from chappe.gateway.batches import batch, files
-from chappe.gateway.batches.runner import Runner
-from chappe.gateway.batches.upload import Upload
+from chappe.core.streaming import Receive, Scope, Send, until_disconnect
+from chappe.gateway.batches import batch as batches
+from chappe.gateway.batches import files
+from chappe.gateway.batches.blobs import Blobs
+from chappe.gateway.batches.multipart import Field, read_form
+from chappe.gateway.batches.runner import Door, Runner
+from chappe.gateway.http.envelope import envelope
+from chappe.gateway.terms import read_terms
 from chappe.identity import Actor
-from chappe.identity.lookup import actor_of_key
 
-if TYPE_CHECKING:
-    from chappe.gateway.service import Gateway
+log = logging.getLogger(__name__)
 
-_MOST_FILE_BYTES = 200_000_000
-_MOST_BODY_BYTES = 100_000
-_PURPOSES = frozenset(("batch", "user_data", "assistants", "evals", "fine-tune", "vision"))
+_BODY_BYTES = 100_000
+_SILENCE_SECONDS = 60.0
+_MOST_FILES_A_PAGE = 10_000
+_MOST_BATCHES_A_PAGE = 100
+_DIGITS = re.compile(r"[0-9]{1,6}")
+_NEW = msgspec.json.Decoder(batches.NewBatch)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an organisation may have here.
+
+    Attributes:
+        file_bytes: largest file.
+        organisation_bytes: all its files together, before one more.
+        organisation_batches: batches under way.
+    """
+
+    file_bytes: int = 200_000_000
+    organisation_bytes: int = 20_000_000_000
+    organisation_batches: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request: whose it is, and what it says."""
+
+    scope: Scope
+    receive: Receive
+    organisation_id: uuid.UUID
+    key_id: uuid.UUID
+    headers: dict[bytes, bytes]
+    query: dict[str, str]
+    language: str
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        more = True
+        while more:
+            try:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    message = await self.receive()
+            except TimeoutError:
+                raise ChappeError("invalid_request", 408, reason="body: silence") from None
+            if message["type"] == "http.disconnect":
+                raise ChappeError("invalid_request", 400, reason="body: cut")
+            yield message.get("body", b"")
+            more = message.get("more_body", False)
+
+    def limit(self, most: int, usual: int) -> int:
+        """How many things the client wants on a page."""
+        text = self.query.get("limit", str(usual))
+        if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= most:
+            raise ChappeError("invalid_request", 400, reason=f"limit: 1–{most}")
+        return int(text)
 
 
 class Batches:
-    """ASGI application for paths under /v1/files and /v1/batches."""
+    """ASGI application for paths under /v1/files and /v1/batches, with the actor in
+    `scope["chappe.actor"]`; and the runner of batches."""
 
-    def __init__(self, gateway: "Gateway", settings: Settings) -> None:
+    def __init__(self, gateway: Door, settings: Settings, limits: Limits | None = None) -> None:
         self._connections = gateway.connections
-        self._store = open_store(settings)
-        self._runner = Runner(
-            gateway.connections, self._store, gateway.replica_id, gateway.call, actor_of_key
-        )
+        self._limits = limits or Limits()
+        self._blobs = Blobs(settings)
+        self._runner = Runner(gateway, self._blobs, settings.max_body_bytes)
 
     def start(self) -> None:
-        """Begin to work on batches."""
+        """Begin to work on batches; doesn't wait for the database."""
         self._runner.start()
 
     async def stop(self) -> None:
-        """End."""
+        """Stop working on batches; others go on at once."""
         await self._runner.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        actor: Actor = scope["chappe.actor"]
-        if actor.organisation_id is None or actor.key_id is None:
-            raise ChappeError("scope_missing", 403, scope="models")
-        method, parts = scope["method"], scope["path"].strip("/").split("/")[1:]
-        query = {k: v[0] for k, v in parse_qs(scope["query_string"].decode()).items()}
-        own = actor.organisation_id
-        match method, parts:
-            case "POST", ["files"]:
-                await _json(send, await self._upload(scope, receive, actor))
-            case "GET", ["files"]:
-                await _json(send, await self._files(own, query))
-            case "GET", ["files", name]:
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        accepted = headers.get(b"accept-language")
+        language = choose_language(accepted.decode("latin-1")) if accepted else "en"
+        try:
+            actor: Actor = scope["chappe.actor"]
+            if actor.organisation_id is None or actor.key_id is None:
+                raise ChappeError("scope_missing", 403, scope="models")
+            query = parse_qs(scope["query_string"].decode("latin-1"))
+            call = _Call(
+                scope, receive, actor.organisation_id, actor.key_id, headers,
+                {name: values[-1] for name, values in query.items()}, language,
+            )  # fmt: skip
+            parts = scope["path"].strip("/").split("/")[1:]
+            match parts:
+                case ["files", name, "content"] if scope["method"] == "GET":
+                    await until_disconnect(receive, self._content(call, name, send))
+                    return
+                case ["files", *rest]:
+                    value = await self._files(call, rest)
+                case ["batches", *rest]:
+                    value = await self._batches(call, rest)
+                case _:
+                    raise ChappeError("not_found", 404)
+            await _json(send, 200, value)
+        except ChappeError as error:
+            await _json(send, error.status, envelope(error, language), error.retry_after)
+        except Exception as error:
+            log.error("unexpected", exc_info=error)
+            identifier = telemetry.request_id.get()
+            internal = ChappeError("internal", 500, request_id=identifier)
+            await _json(send, 500, envelope(internal, language))
+
+    # Files
+
+    async def _files(self, call: _Call, rest: list[str]) -> dict[str, Any]:
+        own = call.organisation_id
+        match call.scope["method"], rest:
+            case "POST", []:
+                return (await self._upload(call)).view()
+            case "GET", []:
+                return await self._list_files(call)
+            case "GET", [name]:
                 async with self._connections.transaction() as connection:
-                    await _json(send, files.view(await files.find_file(connection, name, own)))
-            case "GET", ["files", name, "content"]:
+                    return (await files.find(connection, own, name)).view()
+            case "DELETE", [name]:
                 async with self._connections.transaction() as connection:
-                    row = await files.find_file(connection, name, own)
-                await _stream(send, row["bytes"], files.read_pieces(self._store, row["blob"]))
-            case "DELETE", ["files", name]:
+                    hidden = await files.hide(connection, own, name)
+                await self._blobs.delete(hidden.blob)
                 async with self._connections.transaction() as connection:
-                    await files.delete_file(connection, self._store, name, own)
-                await _json(send, {"id": name, "object": "file", "deleted": True})
-            case "POST", ["batches"]:
-                given = await _read(receive)
-                async with self._connections.transaction() as connection:
-                    row = await batch.create(connection, own, actor.key_id, given)
-                await _json(send, batch.view(row))
-            case "GET", ["batches"]:
-                await _json(send, await self._batches(own, query))
-            case "GET", ["batches", name]:
-                async with self._connections.transaction() as connection:
-                    await _json(send, batch.view(await batch.find(connection, name, own)))
-            case "POST", ["batches", name, "cancel"]:
-                async with self._connections.transaction() as connection:
-                    row = await batch.cancel(connection, name, own)
-                await _json(send, batch.view(row))
+                    await files.forget(connection, hidden.id)
+                return {"id": name, "object": "file", "deleted": True}
+            case method, [] | [_] | [_, "content"]:
+                raise ChappeError("method_not_allowed", 405, method=method)
+        raise ChappeError("not_found", 404)
+
+    async def _list_files(self, call: _Call) -> dict[str, Any]:
+        limit = call.limit(_MOST_FILES_A_PAGE, _MOST_FILES_A_PAGE)
+        order: Literal["asc", "desc"] = "desc"
+        match call.query.get("order", "desc"):
+            case "asc":
+                order = "asc"
+            case "desc":
+                pass
             case _:
-                raise ChappeError("not_found", 404)
-
-    async def _upload(self, scope: Scope, receive: Receive, actor: Actor) -> dict[str, Any]:
-        headers = dict(scope["headers"])
-        upload = Upload(headers.get(b"content-type", b""), _MOST_FILE_BYTES)
-        await upload.receive(receive)
-        if upload.file is None:
-            raise ChappeError("invalid_request", 400, reason="file: missing")
-        purpose = upload.fields.get("purpose", "")
-        if purpose not in _PURPOSES:
-            reason = f"purpose: {', '.join(sorted(_PURPOSES))}"
-            raise ChappeError("invalid_request", 400, reason=reason)
-        assert actor.organisation_id is not None
+                raise ChappeError("invalid_request", 400, reason="order: asc, desc")
+        purpose = call.query.get("purpose")
+        if purpose is not None and "\x00" in purpose:
+            raise ChappeError("invalid_request", 400, reason="purpose")
         async with self._connections.transaction() as connection:
-            return files.view(
-                await files.store_file(
-                    connection,
-                    self._store,
-                    upload.file,
-                    organisation_id=actor.organisation_id,
-                    key_id=actor.key_id,
-                    filename=upload.filename or "file",
-                    purpose=purpose,
-                )
-            )
+            found = await files.page(
+                connection, call.organisation_id, purpose=purpose,
+                after=call.query.get("after"), limit=limit, order=order,
+            )  # fmt: skip
+        return _page([file.view() for file in found], limit)
 
-    async def _files(self, own: uuid.UUID, query: dict[str, str]) -> dict[str, Any]:
-        limit = _limit(query, 10_000)
+    async def _upload(self, call: _Call) -> files.StoredFile:
+        """Take a file in: its bytes go to the store as they come."""
+        limits, own = self._limits, call.organisation_id
         async with self._connections.transaction() as connection:
-            rows = await files.list_files(
-                connection, own, purpose=query.get("purpose"), after=query.get("after"), limit=limit
-            )
-        return _page([files.view(row) for row in rows], limit)
+            await files.check_room(connection, own, limits.organisation_bytes)
+            begun = await files.begin(connection, own, call.key_id)
+        try:
+            fields: dict[str, str] = {}
+            filename, size = None, 0
+            async for part in read_form(call.headers.get(b"content-type", b""), call.body()):
+                if isinstance(part, Field):
+                    fields[part.name] = part.value
+                    continue
+                if part.name != "file" or filename is not None:
+                    raise ChappeError("invalid_request", 400, reason="file: exactly one")
+                filename = part.filename
+                size = await self._blobs.put(begun.blob, part.chunks, limits.file_bytes)
+            if filename is None:
+                raise ChappeError("invalid_request", 400, reason="file: missing")
+            if fields.get("purpose") != "batch":
+                raise ChappeError("invalid_request", 400, reason="purpose: batch")
+            async with self._connections.transaction() as connection:
+                await files.check_room(connection, own, limits.organisation_bytes)
+                return await files.complete(
+                    connection, begun, filename=filename, purpose="batch", size=size,
+                    seconds=_lifetime(fields),
+                )  # fmt: skip
+        except BaseException:
+            # What isn't removed here, because the database or this process is gone, is later.
+            with contextlib.suppress(ChappeError, OSError):
+                await self._blobs.delete(begun.blob)
+                async with self._connections.transaction() as connection:
+                    await files.forget(connection, begun.id)
+            raise
 
-    async def _batches(self, own: uuid.UUID, query: dict[str, str]) -> dict[str, Any]:
-        limit = _limit(query, 100)
+    async def _content(self, call: _Call, name: str, send: Send) -> None:
         async with self._connections.transaction() as connection:
-            rows = await batch.list_batches(connection, own, query.get("after"), limit)
-        return _page([batch.view(row) for row in rows], limit)
+            file = await files.find(connection, call.organisation_id, name)
+        chunks = self._blobs.read(file.blob)
+        try:
+            first = await anext(chunks, b"")
+        except FileNotFoundError:
+            raise ChappeError("unknown_file", 404, name=name) from None
+        headers = [(b"content-disposition", b"attachment")]
+        await _start(send, 200, b"application/octet-stream", file.bytes, headers)
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    # Batches
+
+    async def _batches(self, call: _Call, rest: list[str]) -> dict[str, Any]:
+        own, language = call.organisation_id, call.language
+        match call.scope["method"], rest:
+            case "POST", []:
+                return (await self._create(call)).view(language)
+            case "GET", []:
+                limit = call.limit(_MOST_BATCHES_A_PAGE, 20)
+                async with self._connections.transaction() as connection:
+                    found = await batches.page(
+                        connection, own, after=call.query.get("after"), limit=limit
+                    )
+                return _page([batch.view(language) for batch in found], limit)
+            case "GET", [name]:
+                async with self._connections.transaction() as connection:
+                    return (await batches.find(connection, own, name)).view(language)
+            case "POST", [name, "cancel"]:
+                async with self._connections.transaction() as connection:
+                    return (await batches.cancel(connection, own, name)).view(language)
+            case method, [] | [_] | [_, "cancel"]:
+                raise ChappeError("method_not_allowed", 405, method=method)
+        raise ChappeError("not_found", 404)
+
+    async def _create(self, call: _Call) -> batches.Batch:
+        body = bytearray()
+        async for chunk in call.body():
+            body += chunk
+            if len(body) > _BODY_BYTES:
+                raise ChappeError("body_too_large", 413, limit=_BODY_BYTES)
+        try:
+            new = _NEW.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ChappeError("invalid_request", 400, reason=str(error)) from None
+        # A batch that is declared sensitive is so to its last request.
+        level = read_terms(call.headers).level
+        async with self._connections.transaction() as connection:
+            return await batches.create(
+                connection, call.organisation_id, call.key_id, new,
+                level=level, most=self._limits.organisation_batches,
+            )  # fmt: skip
 
 
-def _limit(query: dict[str, str], most: int) -> int:
-    text = query.get("limit", "20")
-    if not text.isdigit() or not 1 <= int(text) <= most:
-        raise ChappeError("invalid_request", 400, reason=f"limit: 1–{most}")
+def _lifetime(fields: dict[str, str]) -> int:
+    """Seconds that an upload is to be kept, from `expires_after[…]`."""
+    text = fields.get("expires_after[seconds]")
+    if text is None:
+        return files.LIFETIME_SECONDS
+    least, most = files.LEAST_LIFETIME_SECONDS, files.LIFETIME_SECONDS
+    anchored = fields.get("expires_after[anchor]") == "created_at"
+    if not (anchored and re.fullmatch("[0-9]{1,7}", text) and least <= int(text) <= most):
+        reason = f"expires_after: created_at, {least}–{most}"
+        raise ChappeError("invalid_request", 400, reason=reason)
     return int(text)
 
 
@@ -143,34 +299,21 @@ def _page(items: list[dict[str, Any]], limit: int) -> dict[str, Any]:
     }
 
 
-async def _read(receive: Receive) -> dict[str, Any]:
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > _MOST_BODY_BYTES:
-            raise ChappeError("body_too_large", 413, limit=_MOST_BODY_BYTES)
-        if not message.get("more_body"):
-            break
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ChappeError("invalid_request", 400, reason=str(error)) from None
-
-
-async def _json(send: Send, value: Any) -> None:
+async def _json(send: Send, status: int, value: Any, retry_after: float | None = None) -> None:
     data = msgspec.json.encode(value)
-    await _head(send, b"application/json", len(data))
+    headers = [(b"retry-after", b"%d" % max(1, round(retry_after)))] if retry_after else []
+    await _start(send, status, b"application/json", len(data), headers)
     await send({"type": "http.response.body", "body": data})
 
 
-async def _stream(send: Send, size: int, pieces: AsyncIterator[bytes]) -> None:
-    await _head(send, b"application/octet-stream", size)
-    async for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _head(send: Send, kind: bytes, size: int) -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(size).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+async def _start(
+    send: Send, status: int, kind: bytes, size: int, more: list[tuple[bytes, bytes]]
+) -> None:
+    identifier = telemetry.request_id.get() or uuid.uuid4().hex
+    headers = [
+        (b"content-type", kind),
+        (b"content-length", str(size).encode()),
+        (b"x-request-id", identifier.encode()),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})

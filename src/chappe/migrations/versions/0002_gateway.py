@@ -433,28 +433,37 @@ create table stored_file (
     id text primary key,
     organisation_id uuid not null references organisation(id),
     key_id uuid references api_key(id),
-    filename text not null,
-    purpose text not null,
-    bytes bigint not null,
+    filename text not null default '',
+    purpose text not null default '',
+    bytes bigint not null default 0,
     blob text not null,
+    -- False while its bytes are on their way; one that stays so is removed.
+    ready boolean not null default false,
     created_at timestamptz not null default now(),
     expires_at timestamptz
 );
 create index ix_stored_file_organisation_id on stored_file (organisation_id, created_at);
+create index ix_stored_file_expires_at on stored_file (expires_at);
 
+-- Its files may be deleted before it.
 create table batch (
     id text primary key,
     organisation_id uuid not null references organisation(id),
     key_id uuid not null references api_key(id),
     endpoint text not null,
-    input_file_id text not null references stored_file(id),
-    output_file_id text references stored_file(id),
-    error_file_id text references stored_file(id),
+    model text,
+    level smallint not null default 0 check (level between 0 and 2),
+    input_file_id text not null,
+    output_file_id text,
+    error_file_id text,
     completion_window text not null,
+    -- How long its result files are kept.
+    output_seconds integer not null,
     metadata jsonb,
     status text not null check (status in ('validating', 'failed', 'in_progress', 'finalizing',
         'completed', 'expired', 'cancelling', 'cancelled')),
     errors jsonb,
+    usage jsonb,
     created_at timestamptz not null default now(),
     in_progress_at timestamptz,
     finalizing_at timestamptz,
@@ -466,25 +475,36 @@ create table batch (
     expires_at timestamptz not null,
     total integer not null default 0,
     completed integer not null default 0,
-    failed integer not null default 0
+    failed integer not null default 0,
+    -- Validated or finished by a replica, until its time is past.
+    taken_by uuid,
+    taken_until timestamptz
 );
 create index ix_batch_organisation_id on batch (organisation_id, created_at);
+create index ix_batch_under_way on batch (created_at)
+    where status in ('validating', 'in_progress', 'finalizing', 'cancelling');
 
 create table batch_item (
     batch_id text not null references batch(id) on delete cascade,
+    -- Its line in the input file.
     ordinal integer not null,
     custom_id text not null,
-    body jsonb not null,
-    -- Taken by a replica until its time is past; then another takes it.
+    -- As it was sent; JSON that PostgreSQL's types wouldn't keep byte for byte.
+    body bytea not null,
+    -- Taken by a replica until its time is past; then another takes it. Without `taken_by`: not
+    -- to be begun before.
     taken_by uuid,
     taken_until timestamptz,
+    -- How many times it was begun and not refused.
+    attempts smallint not null default 0,
     status smallint,
-    response jsonb,
-    error jsonb,
+    response bytea,
     request_id text,
     primary key (batch_id, ordinal)
 );
 create index ix_batch_item_waiting on batch_item (batch_id, ordinal) where status is null;
+create index ix_batch_item_taken_by on batch_item (taken_by)
+    where status is null and taken_by is not null;
 """
 
 
