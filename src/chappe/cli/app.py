@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chappe import __version__
-from chappe.cli import audit, catalogue, organisation
+from chappe.cli import audit, catalogue, key, organisation
 from chappe.cli import doctor as doctor_command
 from chappe.cli import usage as usage_command
 from chappe.cli.answer import print_answer, print_events
@@ -17,18 +17,15 @@ from chappe.cli.serve import serve_forever, work_forever
 from chappe.cli.session import one_line_errors, settings_for
 from chappe.core.database import migrate as migrate_schema
 from chappe.core.database_server import DatabaseServer
-from chappe.identity.access import SCOPES, SYSTEM, USER_SCOPES
-from chappe.identity.audit import record_in
-from chappe.identity.keys import create_key, list_keys, revoke_keys
+from chappe.identity.access import SYSTEM
 from chappe.knowledge.catalogue import SOURCES, find_source, load_source
 from chappe.knowledge.jobs import loads
 from chappe.knowledge.synchronise import SyncReport
 from chappe.server.runtime import Runtime
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-key = typer.Typer(no_args_is_help=True, help="API keys.")
 source = typer.Typer(no_args_is_help=True, help="Official sources.")
-app.add_typer(key, name="key")
+app.add_typer(key.app, name="key")
 app.add_typer(usage_command.app, name="usage")
 for name, group in (
     ("model", catalogue.model),
@@ -37,6 +34,7 @@ for name, group in (
     ("limit", catalogue.limit),
     ("secret", catalogue.secret),
     ("organisation", organisation.app),
+    ("person", organisation.person),
     ("group", organisation.group),
     ("audit", audit.app),
 ):
@@ -91,80 +89,6 @@ def migrate(
             migrate_schema(server.url, revision)
         finally:
             server.stop()
-
-
-@key.command("create")
-def key_create(
-    name: Annotated[str, typer.Option(help="What the key is for.")] = "cli",
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(help=f"A right: {', '.join(SCOPES)}. None: {', '.join(USER_SCOPES)}."),
-    ] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Valid for so many days.")] = None,
-    organisation_slug: Annotated[
-        str, typer.Option("--organisation", help="For which organisation it acts.")
-    ] = "default",
-    person: Annotated[str | None, typer.Option(help="Whose it is.")] = None,
-    level: Annotated[
-        int, typer.Option(min=0, max=2, help="Sensitivity: 0 open, 1 internal, 2 restricted.")
-    ] = 0,
-) -> None:
-    """Make a key and print it; it can't be shown again."""
-
-    async def work(runtime: Runtime) -> str:
-        async with runtime.database.session() as session:
-            secret = await create_key(
-                session,
-                name,
-                tuple(scope or USER_SCOPES),
-                days,
-                organisation=organisation_slug,
-                person=person,
-                level=level,
-            )
-            detail = {"name": name, "scopes": scope, "organisation": organisation_slug}
-            await record_in(session, SYSTEM, "key.create", secret[:8], detail)
-            return secret
-
-    typer.echo(with_runtime(work))
-
-
-@key.command("list")
-def key_list(as_json: Json = False) -> None:
-    """List the keys, without their secrets."""
-
-    async def work(runtime: Runtime) -> list[dict[str, Any]]:
-        async with runtime.database.session() as session:
-            return [vars(view) for view in await list_keys(session)]
-
-    rows = with_runtime(work)
-    if as_json:
-        typer.echo(json.dumps(rows, default=str, ensure_ascii=False))
-        return
-    for row in rows:
-        scopes = ",".join(row["scopes"])
-        state = "revoked" if row["revoked_at"] else "active"
-        typer.echo(f"{row['id']}  {row['prefix']}…  {state:8} {scopes:20} {row['name']}")
-
-
-@key.command("revoke")
-def key_revoke(
-    reference: Annotated[str, typer.Argument(help="Id, first eight characters, or name.")],
-) -> None:
-    """Revoke a key, at once."""
-
-    async def work(runtime: Runtime) -> int:
-        async with runtime.database.session() as session:
-            count = await revoke_keys(session, reference)
-            if count:
-                await record_in(session, SYSTEM, "key.revoke", reference, {"count": count})
-            return count
-
-    count = with_runtime(work)
-    if not count:
-        typer.echo(f"chappe: no active key is {reference!r}; see `chappe key list`", err=True)
-        sys.exit(1)
-    typer.echo(f"{count} revoked")
 
 
 @source.command("list")

@@ -1,8 +1,9 @@
 """`chappe audit`: the log of administrative acts and refused accesses."""
 
 import json
+import re
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,21 +20,18 @@ app = typer.Typer(no_args_is_help=True, help="Administrative acts and refused ac
 def audit_list(
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
     action: Annotated[str | None, typer.Option(help="Only this, such as limit.set.")] = None,
+    refused: Annotated[bool, typer.Option("--refused", help="Refused accesses only.")] = False,
     as_json: Json = False,
 ) -> None:
     """List entries, newest first."""
 
     async def work(connection: Connection, _: Cipher) -> list[audit.Entry]:
-        return await audit.entries(connection, action=action, limit=limit)
+        outcome: audit.Outcome | None = "refused" if refused else None
+        return await audit.entries(connection, action=action, outcome=outcome, limit=limit)
 
     for entry in on_database(work):
         if as_json:
-            row: dict[str, Any] = {
-                "sequence": entry.sequence, "at": entry.at, "actor": entry.actor,
-                "action": entry.action, "object": entry.object, "outcome": entry.outcome,
-                "detail": entry.detail, "hash": entry.hash.hex(),
-            }  # fmt: skip
-            typer.echo(json.dumps(row, default=str, ensure_ascii=False))
+            typer.echo(json.dumps(entry.view(), default=str, ensure_ascii=False))
         else:
             moment = entry.at.isoformat(timespec="seconds")
             typer.echo(
@@ -45,19 +43,16 @@ def audit_list(
 @app.command("verify")
 def audit_verify(
     anchor: Annotated[
-        str | None, typer.Option(help="SEQUENCE:HASH that was kept elsewhere.")
+        str | None, typer.Option(help="HASH or SEQUENCE:HASH that was kept elsewhere.")
     ] = None,
 ) -> None:
-    """Check that no entry was changed, removed or inserted; exit code 1 if one was."""
+    """Check that no entry was changed, removed or inserted; exit code 1 if one was.
 
-    async def work(connection: Connection, cipher: Cipher) -> audit.Verdict:
-        kept: tuple[int, str] | None = None
-        if anchor is not None:
-            number, _, value = anchor.partition(":")
-            if not number.isdigit() or len(value) != 64:
-                raise ChappeError("invalid_request", 422, reason="--anchor SEQUENCE:HASH")
-            kept = (int(number), value)
-        return await audit.verify(connection, kept)
+    Prints the anchor: kept elsewhere, it will show whether the end was cut.
+    """
+
+    async def work(connection: Connection, _: Cipher) -> audit.Verdict:
+        return await audit.verify(connection, _anchor(anchor) if anchor is not None else None)
 
     verdict = on_database(work)
     if verdict.broken_at is None:
@@ -67,3 +62,10 @@ def audit_verify(
         f"chappe: the audit log is broken at entry {verdict.broken_at}: {verdict.reason}", err=True
     )
     sys.exit(1)
+
+
+def _anchor(text: str) -> tuple[int | None, str]:
+    match = re.fullmatch(r"(?:([0-9]{1,18}):)?([0-9a-fA-F]{64})", text)
+    if match is None:
+        raise ChappeError("invalid_request", 422, reason="--anchor SEQUENCE:HASH")
+    return int(match[1]) if match[1] else None, match[2]

@@ -1,20 +1,27 @@
-"""`chappe organisation` and `chappe group`: for whom keys act."""
+"""`chappe organisation`, `chappe person` and `chappe group`: for whom keys act."""
 
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from chappe.cli.catalogue import Json, _show, on_database
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import administration as admin
-from chappe.gateway.catalogue.schemas import OrganisationSpec
+from chappe.gateway.catalogue.schemas import OrganisationSpec, described
 from chappe.gateway.catalogue.secrets import Cipher
-from chappe.identity import SYSTEM
-from chappe.identity.audit import record
+from chappe.identity import SYSTEM, organisations
+from chappe.identity.schemas import GroupSpec, PersonSpec
 
 app = typer.Typer(no_args_is_help=True, help="Organisations and their shares.")
+person = typer.Typer(no_args_is_help=True, help="People of organisations.")
 group = typer.Typer(no_args_is_help=True, help="Groups of people of an organisation.")
+
+Of = Annotated[str | None, typer.Option("--organisation", help="Only of this one.")]
+Title = Annotated[str | None, typer.Option("--name", help="Its name.")]
+Weight = Annotated[float | None, typer.Option(help="Share of a saturated model.")]
+Siret = Annotated[str | None, typer.Option(help="14 digits.")]
 
 
 @app.command("list")
@@ -27,37 +34,77 @@ def organisation_list(as_json: Json = False) -> None:
     _show(on_database(work), as_json, "slug", "name", "weight")
 
 
+@app.command("add")
+def organisation_add(
+    slug: str, name: Title = None, weight: Weight = None, siret: Siret = None
+) -> None:
+    """Add an organisation."""
+    _put(slug, {"name": name, "weight": weight, "siret": siret}, new=True)
+    typer.echo(f"organisation {slug} added")
+
+
 @app.command("set")
 def organisation_set(
-    slug: str,
-    name: Annotated[str, typer.Option(help="Its name.")] = "",
-    weight: Annotated[float, typer.Option(help="Share of a saturated model.")] = 1.0,
-    siret: Annotated[str | None, typer.Option(help="14 digits.")] = None,
+    slug: str, name: Title = None, weight: Weight = None, siret: Siret = None
 ) -> None:
-    """Add or change an organisation."""
-
-    async def work(connection: Connection, _: Cipher) -> None:
-        values = {"slug": slug, "name": name, "weight": weight, "siret": siret}
-        await admin.put_organisation(connection, SYSTEM, OrganisationSpec.model_validate(values))
-
-    on_database(work)
+    """Change what is given of an organisation; add it if there is none."""
+    _put(slug, {"name": name, "weight": weight, "siret": siret}, new=False)
     typer.echo(f"organisation {slug} set")
 
 
+def _put(slug: str, given: dict[str, Any], new: bool) -> None:
+    async def work(connection: Connection, _: Cipher) -> None:
+        known = {spec.slug: spec.model_dump() for spec in await admin.organisations(connection)}
+        if new and slug in known:
+            raise ChappeError("name_taken", 409, name=slug, other=slug)
+        values = {name: value for name, value in given.items() if value is not None}
+        spec = described(
+            OrganisationSpec, known.get(slug, {}) | values | {"slug": slug}, "invalid_request"
+        )
+        await admin.put_organisation(connection, SYSTEM, spec)
+
+    on_database(work)
+
+
+@person.command("list")
+def person_list(organisation: Of = None, as_json: Json = False) -> None:
+    """List the people."""
+
+    async def work(connection: Connection, _: Cipher) -> list[dict[str, Any]]:
+        return _rows(await organisations.list_people(connection, SYSTEM, organisation))
+
+    _show(on_database(work), as_json, "organisation", "name", "groups")
+
+
+@person.command("add")
+def person_add(organisation: str, name: str) -> None:
+    """Add somebody to an organisation."""
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        spec = described(PersonSpec, {"name": name}, "invalid_request")
+        await organisations.add_person(connection, SYSTEM, spec.name, organisation)
+
+    on_database(work)
+    typer.echo(f"person {organisation}/{name} added")
+
+
+@group.command("list")
+def group_list(organisation: Of = None, as_json: Json = False) -> None:
+    """List the groups and their members."""
+
+    async def work(connection: Connection, _: Cipher) -> list[dict[str, Any]]:
+        return _rows(await organisations.list_groups(connection, SYSTEM, organisation))
+
+    _show(on_database(work), as_json, "organisation", "slug", "members")
+
+
 @group.command("add")
-def group_add(organisation: str, slug: str, name: str = "") -> None:
+def group_add(organisation: str, slug: str, name: Title = None) -> None:
     """Add a group to an organisation."""
 
     async def work(connection: Connection, _: Cipher) -> None:
-        found = await admin.rows(
-            connection,
-            "insert into person_group (organisation_id, slug, name)"
-            " select id, %s, %s from organisation where slug = %s returning id",
-            slug, name or slug, organisation,
-        )  # fmt: skip
-        if not found:
-            raise ChappeError("unknown_organisation", 404, name=organisation)
-        await record(connection, SYSTEM, "group.add", f"{organisation}/{slug}")
+        spec = described(GroupSpec, {"slug": slug, "name": name}, "invalid_request")
+        await organisations.add_group(connection, SYSTEM, spec.slug, spec.name, organisation)
 
     on_database(work)
     typer.echo(f"group {organisation}/{slug} added")
@@ -77,14 +124,12 @@ def group_member(
         _, person_id = await admin.resolve_subject(
             connection, f"person:{organisation}/{person}", ("person",)
         )
-        statement = (
-            "delete from person_group_member where group_id = %s and person_id = %s"
-            if remove
-            else "insert into person_group_member values (%s, %s) on conflict do nothing"
-        )
-        await connection.execute(statement, (group_id, person_id))
-        act = "group.leave" if remove else "group.join"
-        await record(connection, SYSTEM, act, group_name, {"person": person})
+        await organisations.set_member(connection, SYSTEM, group_id, person_id, not remove)
 
     on_database(work)
     typer.echo("done")
+
+
+def _rows(views: list[Any]) -> list[dict[str, Any]]:
+    found: list[BaseModel] = views
+    return [view.model_dump() for view in found]

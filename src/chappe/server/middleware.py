@@ -7,6 +7,7 @@ from typing import Any
 
 from chappe.core import telemetry
 from chappe.core.streaming import Receive, Scope, Send
+from chappe.gateway.http.request import OPERATIONS
 
 log = logging.getLogger("chappe.http")
 
@@ -24,14 +25,22 @@ _PAGE_HEADERS = [
 ]
 
 
-def route_of(path: str) -> str:
-    """A path without identifiers, for metrics and logs."""
-    if path.startswith("/api/documents/"):
-        return "/api/documents/{id}"
-    if path.startswith("/v1/models/"):
-        return "/v1/models/{id}"
-    known = path.startswith(("/api/", "/v1/")) or path in ("/", "/healthz", "/readyz", "/metrics")
-    return path if known and len(path) < 60 else "other"
+_PATHS = frozenset((*OPERATIONS, "/", "/v1/models", "/v1/files", "/v1/batches"))
+
+
+def route_of(scope: Scope) -> str:
+    """Which route a request took, for metrics and logs: nothing that a client chose.
+
+    An address may hold an identifier, or a key that somebody put where it doesn't belong.
+    """
+    template = getattr(scope.get("route"), "path", "")
+    if template:
+        return str(template)
+    path = scope["path"]
+    if path in _PATHS:
+        return str(path)
+    folder = path[: path.find("/", 4)] if path.startswith("/v1/") else ""
+    return f"{folder}/{{id}}" if folder in _PATHS else "other"
 
 
 class Observe:
@@ -67,7 +76,7 @@ class Observe:
             else:
                 await self._app(scope, receive, observed)
         finally:
-            route = route_of(scope["path"])
+            route = route_of(scope)
             seconds = time.perf_counter() - began
             telemetry.HTTP_REQUESTS.labels(scope["method"], route, str(status)).inc()
             telemetry.HTTP_SECONDS.labels(route).observe(seconds)
