@@ -26,7 +26,7 @@ export interface Queue {
   waiting: number;
   limit: number;
   refused: number;
-  /** Requests served in a second. */
+  /** Tokens of work done in a second, as the queue estimates its waits with; a guess at first. */
   rate: number;
   endpoints: LiveEndpoint[];
 }

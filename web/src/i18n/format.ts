@@ -19,6 +19,11 @@ export function formatMoment(iso: string, language: string): string {
   );
 }
 
+/** Euros; what is under a cent is not told as nothing. */
 export function formatEuros(value: number, language: string): string {
-  return new Intl.NumberFormat(language, { style: "currency", currency: "EUR" }).format(value);
+  return new Intl.NumberFormat(language, {
+    style: "currency",
+    currency: "EUR",
+    ...(Math.abs(value) < 0.01 ? { maximumSignificantDigits: 2 } : {}),
+  }).format(value);
 }

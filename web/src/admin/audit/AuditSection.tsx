@@ -6,7 +6,7 @@ import { formatMoment, formatNumber } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
 import { Notice } from "../../layout/Notice";
 import { State } from "../live/State";
-import { DataTable } from "../parts/DataTable";
+import { About, DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
@@ -103,7 +103,9 @@ export function AuditSection({ operator }: { operator: boolean }) {
                   cell: (entry) =>
                     Object.keys(entry.detail).length > 0 && (
                       <details>
-                        <summary>{t("admin.audit.open", { number: entry.sequence })}</summary>
+                        <summary>
+                          <About label={t("admin.audit.open")} of={String(entry.sequence)} />
+                        </summary>
                         <pre>{JSON.stringify(entry.detail, null, 2)}</pre>
                       </details>
                     ),

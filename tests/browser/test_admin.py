@@ -1,0 +1,322 @@
+"""The administration page, in a real browser, over a running installation."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+import support
+
+pytestmark = pytest.mark.browser
+
+AXE = support.ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+SECTIONS = ("live", "catalogue", "identity", "limits", "usage", "audit")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=support.chromium(), args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+def _opened(browser: Browser, demo: support.Running, key: str, width: int = 1280) -> Page:
+    context = browser.new_context(
+        locale="fr-FR", viewport={"width": width, "height": 800}, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(f"{demo.url}/#/admin")
+    page.get_by_test_id("key").fill(key)
+    page.keyboard.press("Enter")
+    page.get_by_test_id("section-limits").wait_for()
+    return page
+
+
+@pytest.fixture
+def page(browser: Browser, demo: support.Running) -> Iterator[Page]:
+    """The administration, opened with a key that may do everything."""
+    opened = _opened(browser, demo, demo.key)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    opened.context.close()
+    assert not errors
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, by rule."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        """async () => {
+            const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
+                          "best-practice", "RGAAv4"];
+            const report = await axe.run(document, {runOnly: {type: "tag", values: tags}});
+            return report.violations.map((v) =>
+                v.id + ": " + v.nodes.map((n) => n.html.slice(0, 160)).join(" | "));
+        }"""
+    )
+    return list(found)
+
+
+def _go(page: Page, section: str) -> None:
+    page.get_by_test_id(f"section-{section}").click()
+    expect(page.get_by_test_id(f"section-{section}")).to_have_attribute("aria-current", "page")
+
+
+def _button(place: Locator, name: str, of: str) -> Locator:
+    return place.get_by_role("button", name=re.compile(f"^{name}.*{of}$"))
+
+
+def _call(demo: support.Running, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+    request = urllib.request.Request(
+        demo.url + path,
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"authorization": f"Bearer {demo.key}", "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return answer.status, answer.read()
+
+
+def test_the_live_section_shows_what_runs(page: Page, demo: support.Running) -> None:
+    _, body = _call(demo, "GET", "/api/admin/live")
+    for queue in json.loads(body)["queues"]:
+        expect(page.get_by_test_id(f"queue-{queue['model']}")).to_contain_text("en service")
+    expect(page.get_by_test_id("admin")).to_contain_text("joignable")
+    page.get_by_test_id("pause").click()
+    expect(page.get_by_test_id("pause")).to_have_attribute("aria-pressed", "true")
+    assert violations(page) == []
+
+
+def test_a_model_and_its_server_from_form_to_live(
+    page: Page, demo: support.Running, endpoint: support.ScriptedEndpoint
+) -> None:
+    _go(page, "catalogue")
+    page.get_by_test_id("add-model").click()
+    form = page.get_by_test_id("form-model.")
+    form.get_by_test_id("save").click()
+    expect(form.get_by_label("Nom (obligatoire)")).to_be_focused()
+    form.get_by_label("Nom (obligatoire)").fill("modele-a")
+    page.reload()
+    expect(form.get_by_label("Nom (obligatoire)")).to_have_value("modele-a")
+    form.get_by_test_id("save").click()
+    expect(page.get_by_test_id("result")).to_contain_text("modele-a")
+
+    page.get_by_test_id("add-endpoint").click()
+    form = page.get_by_test_id("form-endpoint.")
+    form.get_by_label("Nom (obligatoire)").fill("serveur-a")
+    form.get_by_label("Adresse (obligatoire)").fill(endpoint.url)
+    form.get_by_label("Secret").fill("un-secret")
+    form.get_by_label("Modèles servis").fill("absent = m")
+    form.get_by_test_id("save").click()
+    expect(form.get_by_test_id("error")).to_be_visible()
+    expect(form.get_by_label("Secret")).to_have_value("un-secret")
+    assert violations(page) == []
+    form.get_by_label("Modèles servis").fill("modele-a = m")
+    form.get_by_test_id("save").click()
+    expect(page.get_by_test_id("result")).to_contain_text("serveur-a")
+    endpoints = page.get_by_test_id("endpoints")
+    expect(endpoints).to_contain_text(endpoint.url)
+    assert "un-secret" not in page.content()
+
+    _button(endpoints, "Tester", "serveur-a").click()
+    expect(page.get_by_test_id("tested")).to_contain_text("répond")
+    _go(page, "live")
+    queue = page.get_by_test_id("queue-modele-a")
+    drain = queue.get_by_test_id("drain-serveur-a")
+    drain.click()
+    expect(queue).to_contain_text("vidé")
+    expect(drain).to_be_focused()
+    drain.click()
+    expect(queue).to_contain_text("en service")
+
+    _go(page, "catalogue")
+    _button(page.get_by_test_id("models"), "Supprimer", "modele-a").click()
+    page.get_by_test_id("confirm-yes").click()
+    expect(page.get_by_test_id("models").get_by_test_id("error")).to_contain_text("serveur-a")
+
+
+def test_a_file_is_compared_then_applied_then_pruned(page: Page) -> None:
+    _go(page, "catalogue")
+    page.get_by_test_id("toml").fill('[[models]]\nname = "modele-b"\ncontext = "long"')
+    page.get_by_test_id("compare").click()
+    expect(page.get_by_test_id("file").get_by_test_id("error")).to_contain_text("context")
+    page.get_by_test_id("toml").fill('[[models]]\nname = "modele-b"\ncontext = 4096')
+    page.get_by_test_id("compare").click()
+    expect(page.get_by_test_id("plan")).to_contain_text("modele-b")
+    expect(page.get_by_test_id("models")).not_to_contain_text("modele-b")
+    assert violations(page) == []
+    page.get_by_test_id("apply").click()
+    expect(page.get_by_test_id("models")).to_contain_text("modele-b")
+    page.get_by_test_id("compare").click()
+    expect(page.get_by_test_id("plan")).to_contain_text("déjà conforme")
+
+    page.get_by_test_id("toml").fill('[[organisations]]\nslug = "univ-b"\nname = "Université B"')
+    page.get_by_label("Supprimer ce que le fichier").check()
+    page.get_by_test_id("compare").click()
+    expect(page.get_by_test_id("plan")).to_contain_text("supprimé")
+    page.get_by_test_id("apply").click()
+    confirm = page.get_by_test_id("confirm")
+    expect(confirm).to_contain_text("modele-b")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(confirm).to_be_hidden()
+    expect(page.get_by_test_id("apply")).to_be_focused()
+    expect(page.get_by_test_id("models")).to_contain_text("modele-b")
+    page.keyboard.press("Enter")
+    page.get_by_test_id("confirm-yes").click()
+    expect(page.get_by_test_id("models")).not_to_contain_text("modele-b")
+
+
+def test_a_key_is_made_shown_once_and_revoked(page: Page, demo: support.Running) -> None:
+    _go(page, "identity")
+    page.get_by_test_id("add-key").click()
+    form = page.get_by_test_id("form-key.")
+    form.get_by_label("Nom (obligatoire)").fill("poste-12")
+    form.get_by_test_id("save").click()
+    secret = page.get_by_test_id("new-secret").input_value()
+    assert secret.startswith("chp_")
+    assert violations(page) == []
+    headers = {"authorization": f"Bearer {secret}"}
+    assert page.request.get(f"{demo.url}/v1/models", headers=headers).ok
+    page.get_by_test_id("secret-kept").click()
+    assert secret not in page.content()
+    _button(page.get_by_test_id("keys"), "Révoquer", "poste-12").click()
+    page.get_by_test_id("confirm-yes").click()
+    expect(page.get_by_test_id("result")).to_contain_text("Révoquée")
+    assert page.request.get(f"{demo.url}/v1/models", headers=headers).status == 401
+
+
+def test_an_organisation_gets_a_weight_and_a_limit(page: Page) -> None:
+    _go(page, "identity")
+    page.get_by_test_id("add-organisation").click()
+    form = page.get_by_test_id("form-organisation.")
+    form.get_by_label("Identifiant d’organisation").fill("univ-c")
+    form.get_by_label("Poids").fill("2,5")
+    form.get_by_test_id("save").click()
+    expect(page.get_by_test_id("organisations").get_by_role("row", name="univ-c")).to_contain_text(
+        "2,5"
+    )
+
+    _go(page, "limits")
+    page.get_by_test_id("add-limit").click()
+    form = page.get_by_test_id("form-limit.")
+    form.get_by_label("Sujet").fill("organisation:univ-c")
+    form.get_by_label("Quantité").fill("5 000")
+    form.get_by_test_id("save").click()
+    row = page.get_by_test_id("limits").get_by_role("row", name="organisation:univ-c")
+    expect(row).to_contain_text("chaque jour")
+    _button(row, "Modifier", "jetons").click()
+    page.get_by_label("Quantité").fill("6000")
+    page.get_by_test_id("save").click()
+    expect(row).to_contain_text(re.compile("6\\s000"))
+    assert violations(page) == []
+    _button(row, "Supprimer", "jetons").click()
+    page.get_by_test_id("confirm-yes").click()
+    expect(row).to_be_hidden()
+
+
+def test_accounts_are_shown_filtered_and_saved(
+    page: Page, demo: support.Running, tmp_path: Path
+) -> None:
+    _, body = _call(demo, "GET", "/v1/models")
+    embedder = next(m["id"] for m in json.loads(body)["data"] if "multilingual" in m["id"])
+    _call(demo, "POST", "/v1/embeddings", {"model": embedder, "input": "bonjour"})
+    page.wait_for_function(
+        """async ([key, model]) => {
+            const answer = await fetch("/api/admin/usage?outcome=completed",
+                                       {headers: {Authorization: `Bearer ${key}`}});
+            return (await answer.json()).lines.some((line) => line.groups.model === model);
+        }""",
+        arg=[demo.key, embedder],
+        polling=200,
+    )
+    _go(page, "usage")
+    table = page.get_by_test_id("usage-table")
+    expect(table.get_by_role("row", name=embedder)).to_be_visible()
+    expect(page.get_by_test_id("chart").get_by_role("img")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_test_id("filter-outcome").select_option("timed_out")
+    expect(table).to_contain_text("Aucune demande")
+    page.get_by_test_id("filter-outcome").select_option("")
+    page.get_by_test_id("filter-model").select_option(embedder)
+    page.get_by_test_id("by").select_option("outcome")
+    expect(table).to_contain_text("terminée")
+    with page.expect_download() as download:
+        page.get_by_test_id("download-usage.csv").click()
+    saved = tmp_path / "usage.csv"
+    download.value.save_as(saved)
+    assert "completed" in saved.read_text()
+
+    page.get_by_test_id("show-statement").click()
+    expect(page.get_by_test_id("verified")).to_contain_text("Vérifié")
+    expect(page.get_by_test_id("statement")).to_contain_text(embedder)
+    assert violations(page) == []
+
+
+def test_the_audit_log_tells_what_was_done_and_holds(page: Page, demo: support.Running) -> None:
+    spec = {"slug": "univ-d", "name": "Université D"}
+    _call(demo, "PUT", "/api/admin/organisations/univ-d", spec)
+    _go(page, "audit")
+    page.get_by_test_id("filter-action").fill("organisation.put")
+    table = page.get_by_test_id("audit-table")
+    expect(table).to_contain_text("univ-d")
+    table.get_by_text("Voir").first.click()
+    expect(table).to_contain_text("Université D")
+    page.get_by_test_id("filter-outcome").select_option("refused")
+    expect(table).to_contain_text("Aucun acte")
+    page.get_by_test_id("verify").click()
+    expect(page.get_by_test_id("verdict")).to_contain_text("intact")
+    assert violations(page) == []
+
+
+def test_a_key_that_manages_sees_its_organisation_only(
+    browser: Browser, demo: support.Running
+) -> None:
+    _call(demo, "PUT", "/api/admin/organisations/univ-e", {"slug": "univ-e"})
+    spec = {"name": "gestion", "organisation": "univ-e", "scopes": ["models", "manage"]}
+    _, body = _call(demo, "POST", "/api/admin/keys", spec)
+    page = _opened(browser, demo, json.loads(body)["key"])
+    expect(page.get_by_test_id("section-live")).to_be_hidden()
+    expect(page.get_by_test_id("section-catalogue")).to_be_hidden()
+    keys = page.get_by_test_id("keys")
+    expect(keys).to_contain_text("gestion")
+    expect(keys).not_to_contain_text("demo")
+    expect(page.get_by_test_id("add-organisation")).to_be_hidden()
+    for section in ("identity", "limits", "usage", "audit"):
+        _go(page, section)
+        expect(page.get_by_test_id("error")).to_be_hidden()
+    expect(page.get_by_test_id("audit-table")).not_to_contain_text("univ-d")
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [360, 640])
+def test_no_section_scrolls_sideways(browser: Browser, demo: support.Running, width: int) -> None:
+    """360 pixels is a small telephone; 640 is 1280 at 200 % zoom."""
+    page = _opened(browser, demo, demo.key, width)
+    for section in SECTIONS:
+        _go(page, section)
+        page.get_by_role("table").or_(page.locator(".table, .hint")).first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    page.context.close()
+
+
+def test_sections_by_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("Tab")
+    for _ in range(20):
+        if page.evaluate("document.activeElement.dataset.testid") == "section-usage":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2)).to_be_focused()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Comptes")
+    assert page.title().startswith("Comptes")
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
