@@ -130,6 +130,9 @@ class Exchange:
     def _note_failure(self, error: ChappeError) -> None:
         if self.account is None or error.code in _REFUSALS:
             self._gateway.metrics.refused(self.model.name, error.code)
+        if error.code == "not_cleared":
+            refusals = self._gateway.keys.refusals
+            refusals.note(self._actor, "model.use", self.model.name, "not cleared for its level")
         self.error = self.error or error.code
         self.outcome = "timed_out" if error.code in _TIMED_OUT else "failed"
         self.status = error.status

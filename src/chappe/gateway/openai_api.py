@@ -18,7 +18,7 @@ from chappe.gateway.catalogue import Model
 from chappe.gateway.http.envelope import envelope
 from chappe.gateway.http.request import OPERATIONS
 from chappe.gateway.service import Gateway
-from chappe.identity import Actor, require
+from chappe.identity import Actor
 
 
 class OpenAIApi:
@@ -33,7 +33,7 @@ class OpenAIApi:
         try:
             keys, authorization = self._gateway.keys, headers.get(b"authorization", b"")
             actor = keys.get(authorization) or await keys.fetch(authorization)
-            require(actor, "models")
+            keys.require(actor, "models")
             path, method = scope["path"].rstrip("/"), scope["method"]
             if path.startswith(("/v1/files", "/v1/batches")):
                 scope["chappe.actor"] = actor

@@ -215,6 +215,9 @@ class Gateway:
         known = self._routes.get((name, kind, actor.key_id))
         if known is not None and known[0] is actor:
             return known[1]
+        present = self.catalogue.get(name)
+        if present is not None and not may_use(actor, present):
+            self.keys.refusals.note(actor, "model.use", present.name, "not granted")
         asked = self.catalogue.find(name, kind, actor)
         route = resolve(name, self._view)
         models = tuple(

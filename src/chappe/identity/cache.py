@@ -21,7 +21,7 @@ import psycopg
 
 from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
-from chappe.identity.access import Actor
+from chappe.identity.access import Actor, Scope, require
 from chappe.identity.lookup import Found, digest_of, find_keys, secret_of
 from chappe.identity.refusals import Refusals, note_key
 
@@ -134,6 +134,16 @@ class KeyCache:
         if (entry := self._entries.get(name)) is not None:
             entry.used = True
         return result
+
+    def require(self, actor: Actor, scope: Scope) -> None:
+        """Check a right to ask models for something; a refusal is noted.
+
+        Raises:
+            ChappeError: `scope_missing` (403).
+        """
+        if scope not in actor.scopes:
+            self.refusals.note(actor, "model.use", "", f"scope {scope} missing")
+        require(actor, scope)
 
     def _known(self, name: bytes) -> Actor:
         """The actor of a key that was valid not too long ago, while the database is away."""

@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 import support
+from chappe.core.database import Database
+from chappe.identity.keys import create_key, revoke_keys
+from gateway_tower import Server, Tower
 
 LITTLE = {"model": "scripted", "messages": [{"role": "user", "content": "Bonjour"}]}
 
@@ -161,3 +165,43 @@ def test_litellm_37052_the_owner_of_a_key_cannot_raise_what_it_may(tmp_path: Pat
         assert ask(operator, "GET", "audit/verification")[1]["holds"] is True
     finally:
         running.stop()
+
+
+async def test_every_refused_access_to_a_model_is_in_the_audit_log(gate: Tower) -> None:
+    await gate.add_model(Server(), name="open")
+    await gate.add_model(Server(), name="granted", public=False)
+    database = Database(gate.database_url, 1)
+    async with database.session() as session:
+        reader = await create_key(session, "reader", ("search",))
+        secretive = await create_key(session, "secretive", level=2)
+        revoked = await create_key(session, "revoked")
+        await revoke_keys(session, "revoked")
+    await database.close()
+    tries = [
+        (reader, "open", 403), (secretive, "open", 403), (gate.key, "granted", 404),
+        (revoked, "open", 401), ("chp_unknown", "open", 401),
+    ]  # fmt: skip
+    for _ in range(3):
+        for key, model, status in tries:
+            with pytest.raises(openai.APIStatusError) as refused:
+                await gate.client(key).chat.completions.create(
+                    model=model, messages=[{"role": "user", "content": "confidential"}]
+                )
+            assert refused.value.status_code == status
+        with pytest.raises(openai.PermissionDeniedError):
+            await gate.client(reader).models.list()
+    await gate.gateway.keys.refusals.write()
+    rows = await gate.execute(
+        "select coalesce(k.name, a.actor), a.action, a.object, a.detail->>'reason'"
+        " from audit_entry a left join api_key k on a.actor = 'key:' || k.id"
+        " where a.outcome = 'refused'"
+    )
+    assert set(rows) == {
+        ("reader", "model.use", "", "scope models missing"),
+        ("secretive", "model.use", "open", "not cleared for its level"),
+        ("test", "model.use", "granted", "not granted"),
+        ("revoked", "key.use", "", "revoked or expired"),
+        ("unknown", "key.use", "", "no such key"),
+    }
+    kept = await gate.execute("select count::int from audit_refusal where actor = 'unknown'")
+    assert sum(count for (count,) in kept) <= 3 and "confidential" not in str(rows)

@@ -14,7 +14,6 @@ from chappe.gateway.http.protocol import Call
 from chappe.gateway.http.request import read_request
 from chappe.gateway.service import Gateway
 from chappe.gateway.terms import read_terms
-from chappe.identity import require
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class Door:
         keys = self._gateway.keys
         authorization = headers.get(b"authorization", b"")
         actor = keys.get(authorization) or await keys.fetch(authorization)
-        require(actor, "models")
+        keys.require(actor, "models")
         if call.too_large:
             raise ChappeError("body_too_large", 413, limit=self._body_limit)
         terms = read_terms(headers)
