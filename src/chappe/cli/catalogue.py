@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from chappe.cli.session import one_line_errors, settings_for
 from chappe.core.connections import Connection, Connections
@@ -19,7 +19,7 @@ from chappe.core.database_server import DatabaseServer
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
-from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec
+from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, described
 from chappe.gateway.catalogue.secrets import Cipher, decode_key
 from chappe.identity import SYSTEM
 
@@ -74,14 +74,8 @@ def _values(given: list[str] | None) -> dict[str, Any]:
     return values
 
 
-def _read(kind: type[Spec], values: dict[str, Any]) -> Spec:
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ChappeError("invalid_request", 422, reason=f"{place}: {reason}") from None
+def _described(kind: type[Spec], values: dict[str, Any]) -> Spec:
+    return described(kind, values, "invalid_request")
 
 
 def _show(rows: list[dict[str, Any]], as_json: bool, *columns: str) -> None:
@@ -112,7 +106,7 @@ def model_set(name: str, fields: Set = None) -> None:
     async def work(connection: Connection, _: Cipher) -> None:
         known = {spec.name: spec for spec in await admin.models(connection)}
         before = known[name].model_dump() if name in known else {}
-        spec = _read(ModelSpec, before | _values(fields) | {"name": name})
+        spec = _described(ModelSpec, before | _values(fields) | {"name": name})
         await admin.put_model(connection, SYSTEM, spec)
 
     on_database(work)
@@ -202,7 +196,7 @@ def endpoint_set(
         if secret_file is not None:
             stdin = str(secret_file) == "-"
             values["secret"] = (sys.stdin.read() if stdin else secret_file.read_text()).strip()
-        await admin.put_endpoint(connection, SYSTEM, cipher, _read(EndpointSpec, values))
+        await admin.put_endpoint(connection, SYSTEM, cipher, _described(EndpointSpec, values))
 
     on_database(work)
     typer.echo(f"endpoint {name} set")
@@ -336,7 +330,7 @@ def _limit(
         "subject": subject, "measure": measure, "period": per, "model": model_name,
         "amount": amount, "action": action,
     }  # fmt: skip
-    return _read(LimitSpec, values | more)
+    return _described(LimitSpec, values | more)
 
 
 # Secrets and the file
@@ -356,26 +350,35 @@ def secret_rotate() -> None:
 
 
 def apply_command(
-    file: Annotated[Path, typer.Argument(help="TOML; see docs/reference/catalogue.md")],
+    file: Annotated[
+        Path, typer.Argument(help="TOML (docs/reference/catalogue.md); - for standard input.")
+    ],
     dry_run: Annotated[bool, typer.Option(help="Only show; exit code 2 if there is any.")] = False,
     prune: Annotated[bool, typer.Option(help="Remove what the file doesn't name.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare a declarative file with the catalogue, and make it so."""
 
     async def work(connection: Connection, cipher: Cipher) -> list[declarative.Change]:
-        try:
-            text = file.read_text()
-        except OSError as error:
-            raise ChappeError("catalogue_file", 422, reason=str(error)) from None
-        present = await declarative.current(connection, cipher)
-        changes = declarative.plan(present, declarative.read_file(text), prune=prune)
-        if not dry_run:
-            await declarative.apply(connection, SYSTEM, cipher, changes)
-        return changes
+        wanted = declarative.read_file(_text(file))
+        return await declarative.make_so(
+            connection, SYSTEM, cipher, wanted, prune=prune, dry_run=dry_run
+        )
 
     changes = on_database(work)
-    for line in declarative.shown(changes):
-        typer.echo(line)
-    typer.echo(f"{len(changes)} changes{' to make' if dry_run else ''}")
+    if as_json:
+        told = [{"act": c.act, "kind": c.kind, "name": c.name, "fields": c.fields} for c in changes]
+        typer.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        for line in declarative.shown(changes):
+            typer.echo(line)
+        typer.echo(f"{len(changes)} changes{' to make' if dry_run else ''}")
     if dry_run and changes:
         sys.exit(2)
+
+
+def _text(file: Path) -> str:
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ChappeError("catalogue_file", 422, reason=str(error)) from None

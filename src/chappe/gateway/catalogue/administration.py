@@ -1,7 +1,12 @@
-"""Changing the catalogue: one object at a time, each change audited in its own transaction."""
+"""Changing the catalogue: one object at a time, each change audited in its own transaction.
+
+A change begins with :func:`hold`: in whatever order two transactions change things, neither then
+waits for the other, and what one of them found still holds when it is written.
+"""
 
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
@@ -14,10 +19,11 @@ from chappe.gateway.catalogue.schemas import (
     LimitSpec,
     ModelSpec,
     OrganisationSpec,
+    described,
 )
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity import Actor
-from chappe.identity.audit import record
+from chappe.identity.audit import hold, record
 
 _JSON = frozenset(("default_sampling", "labels"))
 
@@ -54,6 +60,7 @@ def _missing(kind: str, name: str) -> ChappeError:
 
 async def put_organisation(connection: Connection, actor: Actor, spec: OrganisationSpec) -> None:
     """Make an organisation as described."""
+    await hold(connection)
     await _upsert(connection, "organisation", "slug", spec.model_dump())
     await record(connection, actor, "organisation.put", spec.slug, spec.model_dump())
 
@@ -69,20 +76,18 @@ async def organisations(connection: Connection) -> list[OrganisationSpec]:
 # Models
 
 
-async def put_model(connection: Connection, actor: Actor, spec: ModelSpec) -> None:
+async def put_model(
+    connection: Connection, actor: Actor, spec: ModelSpec, *, check: bool = True
+) -> None:
     """Make a model as described.
 
+    Args:
+        check: look whether its names are free; whoever changes several looks at the end.
+
     Raises:
-        ChappeError: `name_taken`, `unknown_object` (a replacement, fallback or grant).
+        ChappeError: `name_taken`, `unknown_object` (a grant).
     """
-    names = [spec.name, *spec.aliases]
-    taken = await rows(
-        connection,
-        "select name from model where name <> %s and (name = any(%s) or aliases && %s)",
-        spec.name, names, names,
-    )  # fmt: skip
-    if taken:
-        raise ChappeError("name_taken", 409, name=spec.name, other=taken[0]["name"])
+    await hold(connection)
     fields = spec.model_dump(exclude={"grants"})
     model_id = await _upsert(connection, "model", "name", fields)
     await connection.execute("delete from model_grant where model_id = %s", (model_id,))
@@ -93,74 +98,122 @@ async def put_model(connection: Connection, actor: Actor, spec: ModelSpec) -> No
             (model_id, kind, subject),
         )
     await record(connection, actor, "model.put", spec.name, spec.model_dump())
+    if check:
+        await check_names(connection)
+
+
+async def check_names(connection: Connection) -> None:
+    """Does every name and alias of the catalogue lead to one model.
+
+    Raises:
+        ChappeError: `name_taken`.
+    """
+    taken = await rows(
+        connection,
+        "select n as name, min(model) as other from (select name as n, name as model from model"
+        " union all select unnest(aliases), name from model) as names"
+        " group by n having count(*) > 1 limit 1",
+    )
+    if taken:
+        raise ChappeError("name_taken", 409, name=taken[0]["name"], other=taken[0]["other"])
 
 
 async def models(connection: Connection) -> list[ModelSpec]:
     """All models of the catalogue."""
     found = await rows(
         connection,
-        "select m.*, array(select case g.subject_kind"
-        "  when 'organisation' then 'organisation:' || o.slug"
-        "  when 'group' then 'group:' || go.slug || '/' || p.slug"
-        "  else 'key:' || g.subject_id end"
+        # Grants to what is no more (a group, a revoked key) aren't told.
+        "select m.*, array(select coalesce('organisation:' || o.slug,"
+        "  'group:' || go.slug || '/' || p.slug, 'key:' || k.id)"
         " from model_grant g"
         " left join organisation o on o.id = g.subject_id"
         " left join person_group p on p.id = g.subject_id"
         " left join organisation go on go.id = p.organisation_id"
-        " where g.model_id = m.id order by 1) as grants"
+        " left join api_key k on k.id = g.subject_id and k.revoked_at is null"
+        " where g.model_id = m.id and coalesce(o.id, p.id, k.id) is not null"
+        " order by 1) as grants"
         " from model m order by m.created_at, m.name",
     )
     fields = ModelSpec.model_fields.keys()
     return [ModelSpec(**{k: v for k, v in row.items() if k in fields}) for row in found]
 
 
-async def remove_model(connection: Connection, actor: Actor, name: str) -> None:
+async def remove_model(
+    connection: Connection, actor: Actor, name: str, *, check: bool = True
+) -> None:
     """Remove a model that nothing needs.
+
+    Args:
+        check: look whether others lead to it; whoever changes several looks at the end.
 
     Raises:
         ChappeError: `unknown_object`; `object_in_use`: retire it instead.
     """
+    await hold(connection)
     users = await rows(
         connection,
         "select e.name from deployment d join endpoint e on e.id = d.endpoint_id"
-        " join model m on m.id = d.model_id where m.name = %s"
-        " union select name from model where replacement = %s or %s = any(fallbacks)",
-        name, name, name,
-    )  # fmt: skip
+        " join model m on m.id = d.model_id where m.name = %s order by 1",
+        name,
+    )
     if users:
-        by = ", ".join(sorted(row["name"] for row in users))
-        raise ChappeError("object_in_use", 409, name=name, users=by)
+        raise _used(name, users)
+    if check:
+        await check_unused(connection, [name])
     if not await rows(connection, "delete from model where name = %s returning id", name):
         raise _missing("model", name)
     await record(connection, actor, "model.remove", name)
+
+
+async def check_unused(connection: Connection, names: list[str]) -> None:
+    """Does no other model lead to one of these as its replacement or fallback.
+
+    Raises:
+        ChappeError: `object_in_use`.
+    """
+    for name in names:
+        users = await rows(
+            connection,
+            "select name from model where name <> %s"
+            " and (replacement = %s or %s = any(fallbacks)) order by 1",
+            name, name, name,
+        )  # fmt: skip
+        if users:
+            raise _used(name, users)
+
+
+def _used(name: str, users: list[dict[str, Any]]) -> ChappeError:
+    by = ", ".join(row["name"] for row in users)
+    return ChappeError("object_in_use", 409, name=name, users=by)
 
 
 # Endpoints
 
 
 async def put_endpoint(
-    connection: Connection,
-    actor: Actor,
-    cipher: Cipher,
-    spec: EndpointSpec,
-    *,
-    keep_secret: bool = True,
+    connection: Connection, actor: Actor, cipher: Cipher, spec: EndpointSpec
 ) -> None:
-    """Make an endpoint as described; its secret is kept when none is given.
+    """Make an endpoint as described; its secret is kept when none is given, removed when empty.
 
     Raises:
-        ChappeError: `invalid_request` (its secret can't be read), `unknown_object` (a model).
+        ChappeError: `invalid_request` (its secret can't be read), `secret_needed` (it would be sent
+            to another address), `unknown_object` (a model).
     """
+    await hold(connection)
     try:
         secret = spec.secret_text()
     except ValueError as error:
         raise ChappeError("invalid_request", 422, reason=str(error)) from None
+    if secret is None:
+        await _refuse_to_send_elsewhere(connection, spec)
     fields = spec.model_dump(exclude={"secret", "secret_env", "secret_file", "serves"})
     fields["clearance"] = LEVELS.index(spec.clearance)
-    fields["url"] = spec.url.rstrip("/")
+    if "drained" not in spec.model_fields_set:
+        # Somebody drains a server by command while a file says everything else of it.
+        del fields["drained"]
     endpoint_id = await _upsert(connection, "endpoint", "name", fields)
-    if secret is not None or not keep_secret:
-        sealed = cipher.encrypt(secret, str(endpoint_id)) if secret is not None else None
+    if secret is not None:
+        sealed = cipher.encrypt(secret, str(endpoint_id)) if secret else None
         await connection.execute(
             "update endpoint set secret = %s where id = %s", (sealed, endpoint_id)
         )
@@ -174,8 +227,18 @@ async def put_endpoint(
         if not found:
             raise _missing("model", model)
     detail = spec.model_dump(exclude={"secret", "secret_file"}, mode="json")
-    detail["secret"] = "given" if secret is not None else "kept"
+    detail["secret"] = "kept" if secret is None else "given" if secret else "removed"
     await record(connection, actor, "endpoint.put", spec.name, detail)
+
+
+async def _refuse_to_send_elsewhere(connection: Connection, spec: EndpointSpec) -> None:
+    """A secret that nobody may read must not be read by moving its endpoint to one's own server."""
+    found = await rows(
+        connection,
+        "select url from endpoint where name = %s and secret is not null", spec.name,
+    )  # fmt: skip
+    if found and urlsplit(found[0]["url"])[:2] != urlsplit(spec.url)[:2]:
+        raise ChappeError("secret_needed", 422, name=spec.name)
 
 
 async def endpoints(connection: Connection) -> list[tuple[EndpointSpec, bool]]:
@@ -205,6 +268,7 @@ async def set_drained(connection: Connection, actor: Actor, name: str, drained: 
     Raises:
         ChappeError: `unknown_object`.
     """
+    await hold(connection)
     found = await rows(
         connection, "update endpoint set drained = %s where name = %s returning id", drained, name
     )
@@ -219,6 +283,7 @@ async def remove_endpoint(connection: Connection, actor: Actor, name: str) -> No
     Raises:
         ChappeError: `unknown_object`.
     """
+    await hold(connection)
     if not await rows(connection, "delete from endpoint where name = %s returning id", name):
         raise _missing("endpoint", name)
     await record(connection, actor, "endpoint.remove", name)
@@ -230,6 +295,7 @@ async def rotate_secrets(connection: Connection, actor: Actor, old: Cipher, new:
     Raises:
         ChappeError: `secret_unreadable`; nothing is changed then.
     """
+    await hold(connection)
     found = await rows(connection, "select id, secret from endpoint where secret is not null")
     for row in found:
         secret = old.decrypt(bytes(row["secret"]), str(row["id"]))
@@ -262,17 +328,21 @@ async def decide(
     Raises:
         ChappeError: `unknown_object`.
     """
+    await hold(connection)
     found = await rows(
         connection,
         "update model_proposal set state = %s where upstream_name = %s"
-        " and endpoint_id = (select id from endpoint where name = %s) returning endpoint_id",
+        " and endpoint_id = (select id from endpoint where name = %s)"
+        " returning endpoint_id, detail",
         "accepted" if model else "ignored", upstream_name, endpoint,
     )  # fmt: skip
     if not found:
         raise _missing("proposal", f"{endpoint} {upstream_name}")
     if model is not None:
         if not await rows(connection, "select 1 from model where name = %s", model):
-            await put_model(connection, actor, ModelSpec.model_validate({"name": model}))
+            values = {"name": model} | _told(found[0]["detail"])
+            spec = described(ModelSpec, values, "invalid_request")
+            await put_model(connection, actor, spec)
         await connection.execute(
             "insert into deployment select %s, id, %s from model where name = %s"
             " on conflict (endpoint_id, model_id) do update set"
@@ -281,6 +351,12 @@ async def decide(
         )
     action = "proposal.accept" if model else "proposal.ignore"
     await record(connection, actor, action, endpoint, {"name": upstream_name, "model": model})
+
+
+def _told(detail: dict[str, Any]) -> dict[str, Any]:
+    """What a server's own words say of a model that isn't in the catalogue yet."""
+    context = detail.get("max_model_len") or detail.get("n_ctx_train")
+    return {"context": context} if isinstance(context, int) and context > 0 else {}
 
 
 # Limits
@@ -292,6 +368,7 @@ async def put_limit(connection: Connection, actor: Actor, spec: LimitSpec) -> No
     Raises:
         ChappeError: `unknown_object`, `invalid_request`.
     """
+    await hold(connection)
     kind, subject = await _limit_subject(connection, spec)
     fields = spec.model_dump(exclude={"subject"}) | {"subject_kind": kind, "subject_id": subject}
     names = ", ".join(fields)
@@ -312,6 +389,7 @@ async def remove_limit(connection: Connection, actor: Actor, spec: LimitSpec) ->
     Raises:
         ChappeError: `unknown_object`.
     """
+    await hold(connection)
     kind, subject = await _limit_subject(connection, spec)
     found = await rows(
         connection,
@@ -328,7 +406,10 @@ async def remove_limit(connection: Connection, actor: Actor, spec: LimitSpec) ->
 async def limits(
     connection: Connection, organisation_id: uuid.UUID | None = None
 ) -> list[tuple[uuid.UUID, LimitSpec]]:
-    """All limits; of one organisation, its keys and its people, if it is given."""
+    """All limits; of one organisation, its keys and its people, if it is given.
+
+    Those of what is no more (a person, a revoked key) aren't told: they limit nothing.
+    """
     found = await rows(
         connection,
         "select l.*, case l.subject_kind"
@@ -339,8 +420,10 @@ async def limits(
         " left join organisation o on o.id = l.subject_id"
         " left join person p on p.id = l.subject_id"
         " left join organisation po on po.id = p.organisation_id"
-        " left join api_key k on k.id = l.subject_id"
-        " where %s::uuid is null or %s in (o.id, p.organisation_id, k.organisation_id)"
+        " left join api_key k on k.id = l.subject_id and k.revoked_at is null"
+        " where coalesce(l.subject_id, o.id, p.id, k.id)"
+        "   is not distinct from coalesce(o.id, p.id, k.id)"
+        " and (%s::uuid is null or %s in (o.id, p.organisation_id, k.organisation_id))"
         " order by l.created_at",
         organisation_id, organisation_id,
     )  # fmt: skip

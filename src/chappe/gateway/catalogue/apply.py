@@ -4,7 +4,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
@@ -15,9 +15,11 @@ from chappe.gateway.catalogue.schemas import (
     LimitSpec,
     ModelSpec,
     OrganisationSpec,
+    described,
 )
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity import Actor
+from chappe.identity.audit import hold
 
 Act = Literal["create", "update", "remove"]
 Spec = OrganisationSpec | ModelSpec | EndpointSpec | LimitSpec
@@ -55,14 +57,10 @@ def read_file(text: str) -> CatalogueSpec:
         ChappeError: `catalogue_file` (422), naming the table and the key.
     """
     try:
-        return CatalogueSpec(**tomllib.loads(text))
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ChappeError("catalogue_file", 422, reason=str(error)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ChappeError("catalogue_file", 422, reason=f"{place}: {reason}".strip(": ")) from None
+    return described(CatalogueSpec, values, "catalogue_file")
 
 
 def name_of(spec: Spec) -> tuple[str, str]:
@@ -94,7 +92,7 @@ def plan(current: Current, wanted: CatalogueSpec, *, prune: bool) -> list[Change
         present = current.specs.get((kind, name))
         fields = _differences(present, spec)
         if isinstance(spec, EndpointSpec):
-            fields |= _secret_difference(spec, current.secrets.get(name), present is not None)
+            fields |= _secret_difference(spec, current.secrets.get(name))
         if present is None:
             changes.append(Change("create", kind, name, fields, spec))
         elif fields:
@@ -113,7 +111,11 @@ def _differences(present: Spec | None, wanted: Spec) -> dict[str, tuple[Any, Any
         told = wanted.model_dump(exclude_defaults=True).keys()
         return {name: (None, value) for name, value in after.items() if name in told}
     before = _plain(present)
-    return {name: (before[name], value) for name, value in after.items() if before[name] != value}
+    return {
+        name: (before[name], value)
+        for name, value in after.items()
+        if before[name] != value and (name != "drained" or "drained" in wanted.model_fields_set)
+    }
 
 
 def _plain(spec: BaseModel) -> dict[str, Any]:
@@ -121,21 +123,17 @@ def _plain(spec: BaseModel) -> dict[str, Any]:
     for name in ("grants", "aliases"):
         if name in plain:
             plain[name] = sorted(plain[name])
-    if "url" in plain:
-        plain["url"] = plain["url"].rstrip("/")
     return plain
 
 
-def _secret_difference(
-    spec: EndpointSpec, present: str | None, exists: bool
-) -> dict[str, tuple[Any, Any]]:
+def _secret_difference(spec: EndpointSpec, present: str | None) -> dict[str, tuple[Any, Any]]:
     try:
         wanted = spec.secret_text()
     except ValueError as error:
         raise ChappeError("catalogue_file", 422, reason=str(error)) from None
-    if wanted is None or (exists and wanted == present):
+    if wanted is None or (wanted or None) == present:
         return {}
-    return {"secret": ("…" if present else None, "…")}
+    return {"secret": ("…" if present else None, "…" if wanted else None)}
 
 
 async def current(connection: Connection, cipher: Cipher) -> Current:
@@ -156,14 +154,62 @@ async def current(connection: Connection, cipher: Cipher) -> Current:
     return Current({name_of(spec): spec for spec in specs}, secrets)
 
 
-async def apply(
-    connection: Connection, actor: Actor, cipher: Cipher, changes: list[Change]
-) -> None:
-    """Make the changes, in the caller's transaction: all or none.
+async def make_so(
+    connection: Connection,
+    actor: Actor,
+    cipher: Cipher,
+    wanted: CatalogueSpec,
+    *,
+    prune: bool = False,
+    dry_run: bool = False,
+) -> list[Change]:
+    """Compare with the catalogue and make it so, in the caller's transaction: all or none.
+
+    Args:
+        dry_run: make the changes and take them back, so that what can't be made is told.
 
     Raises:
         ChappeError: as the single changes.
     """
+    await hold(connection)
+    now = await current(connection, cipher)
+    changes = plan(now, await _by_identifier(connection, wanted), prune=prune)
+    async with connection.transaction(force_rollback=dry_run):
+        await apply(connection, actor, cipher, changes)
+    return changes
+
+
+async def _by_identifier(connection: Connection, wanted: CatalogueSpec) -> CatalogueSpec:
+    """The same, with keys told as the catalogue tells them: by identifier."""
+
+    async def told(subject: str) -> str:
+        if not subject.startswith("key:"):
+            return subject
+        _, identifier = await admin.resolve_subject(connection, subject, ("key",))
+        return f"key:{identifier}"
+
+    models = [
+        model.model_copy(update={"grants": [await told(grant) for grant in model.grants]})
+        for model in wanted.models
+    ]
+    limits = [
+        limit.model_copy(update={"subject": await told(limit.subject)}) for limit in wanted.limits
+    ]
+    return wanted.model_copy(update={"models": models, "limits": limits})
+
+
+async def apply(
+    connection: Connection, actor: Actor, cipher: Cipher, changes: list[Change]
+) -> None:
+    """Make the changes, in the caller's transaction.
+
+    Names may pass from one model to another, and models that lead to each other go together: what
+    is wrong is what is wrong at the end.
+
+    Raises:
+        ChappeError: as the single changes.
+    """
+    removed = []
     for change in changes:
         spec = change.spec
         removing = change.act == "remove"
@@ -171,9 +217,10 @@ async def apply(
             case OrganisationSpec():
                 await admin.put_organisation(connection, actor, spec)
             case ModelSpec() if removing:
-                await admin.remove_model(connection, actor, spec.name)
+                removed.append(spec.name)
+                await admin.remove_model(connection, actor, spec.name, check=False)
             case ModelSpec():
-                await admin.put_model(connection, actor, spec)
+                await admin.put_model(connection, actor, spec, check=False)
             case EndpointSpec() if removing:
                 await admin.remove_endpoint(connection, actor, spec.name)
             case EndpointSpec():
@@ -182,6 +229,8 @@ async def apply(
                 await admin.remove_limit(connection, actor, spec)
             case LimitSpec():
                 await admin.put_limit(connection, actor, spec)
+    await admin.check_names(connection)
+    await admin.check_unused(connection, removed)
 
 
 def shown(changes: list[Change]) -> list[str]:

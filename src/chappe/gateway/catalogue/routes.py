@@ -5,10 +5,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
 import psycopg
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, ValidationError
 
 from chappe.core.connections import Connection
@@ -18,7 +18,7 @@ from chappe.gateway.catalogue import apply as declarative
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, OrganisationSpec
 from chappe.gateway.http.upstream import UpstreamError
 from chappe.gateway.quotas.limits import Measure, Period
-from chappe.identity import Actor, audit
+from chappe.identity import Actor
 from chappe.identity.http import CurrentActor
 from chappe.identity.refusals import record_refusal
 
@@ -180,7 +180,11 @@ async def decide_proposal(request: Request, actor: CurrentActor, decision: Decis
 
 @router.get("/organisations")
 async def list_organisations(request: Request, actor: CurrentActor) -> list[OrganisationSpec]:
-    """The organisations."""
+    """The organisations; with `manage`, one's own."""
+    if "operate" not in actor.scopes and "manage" in actor.scopes:
+        async with request.app.state.gateway.connections.transaction() as connection:
+            found = await admin.organisations(connection)
+        return [spec for spec in found if spec.slug == actor.organisation]
     async with operating(request, actor, "organisation.list") as connection:
         return await admin.organisations(connection)
 
@@ -249,47 +253,10 @@ async def apply_file(request: Request, actor: CurrentActor, file: File) -> list[
     for spec in wanted.endpoints:
         _no_local_secret(spec)
     async with operating(request, actor, "catalogue.apply") as connection:
-        present = await declarative.current(connection, cipher)
-        changes = declarative.plan(present, wanted, prune=file.prune)
-        if not file.dry_run:
-            await declarative.apply(connection, actor, cipher, changes)
-    return [ChangeView(act=c.act, kind=c.kind, name=c.name, fields=c.fields) for c in changes]
-
-
-@router.get("/audit")
-async def list_audit(
-    request: Request,
-    actor: CurrentActor,
-    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
-    action: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> list[dict[str, Any]]:
-    """The audit log, newest first; `manage` sees its own organisation's acts."""
-    if "operate" not in actor.scopes and "manage" not in actor.scopes:
-        raise ChappeError("scope_missing", 403, scope="manage")
-    own = None if "operate" in actor.scopes else actor.organisation_id
-    async with request.app.state.gateway.connections.transaction() as connection:
-        found = await audit.entries(
-            connection, organisation_id=own, before=before, action=action, limit=limit
+        changes = await declarative.make_so(
+            connection, actor, cipher, wanted, prune=file.prune, dry_run=file.dry_run
         )
-    return [
-        {
-            "sequence": e.sequence, "at": e.at, "actor": e.actor, "action": e.action,
-            "object": e.object, "outcome": e.outcome, "detail": e.detail, "hash": e.hash.hex(),
-        }
-        for e in found
-    ]  # fmt: skip
-
-
-@router.get("/audit/verification")
-async def verify_audit(request: Request, actor: CurrentActor) -> dict[str, Any]:
-    """Go through the whole log, and say whether its chain holds."""
-    async with operating(request, actor, "audit.verify") as connection:
-        verdict = await audit.verify(connection)
-    return {
-        "entries": verdict.entries, "holds": verdict.broken_at is None,
-        "broken_at": verdict.broken_at, "reason": verdict.reason, "last": verdict.last,
-    }  # fmt: skip
+    return [ChangeView(act=c.act, kind=c.kind, name=c.name, fields=c.fields) for c in changes]
 
 
 def _same(path: str, name: str) -> None:

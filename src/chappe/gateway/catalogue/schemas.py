@@ -2,9 +2,23 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from chappe.core.errors import ChappeError
+
+Described = TypeVar("Described", bound=BaseModel)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\s\"\\]+$")]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -73,7 +87,10 @@ class ModelSpec(_Spec):
 
 
 class EndpointSpec(_Spec):
-    """A server. Its secret is given, or read from a variable or a file where this is applied."""
+    """A server. Its secret is given, or read from a variable or a file where this is applied.
+
+    An empty secret removes the one that is there. `drained` is left as it is unless it is told.
+    """
 
     name: Name
     url: str = Field(pattern=r"^https?://[^\s]+$", max_length=500)
@@ -90,6 +107,22 @@ class EndpointSpec(_Spec):
         default_factory=dict, description="the server's own name for each model of the catalogue"
     )
 
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        try:
+            reachable = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            reachable = False
+        if not reachable or not url.isascii():
+            raise ValueError("no address of a server")
+        if "@" in parts.netloc:
+            raise ValueError("a name and a password don't belong in an address: give a secret")
+        if parts.query or parts.fragment:
+            raise ValueError("an address ends with its path, such as /v1")
+        return url.rstrip("/")
+
     @model_validator(mode="after")
     def _one_secret(self) -> "EndpointSpec":
         if sum(v is not None for v in (self.secret, self.secret_env, self.secret_file)) > 1:
@@ -100,18 +133,27 @@ class EndpointSpec(_Spec):
         """The secret itself; None when none is given.
 
         Raises:
-            ValueError: the variable or the file isn't there.
+            ValueError: the variable or the file isn't there, or what it holds can't be a secret.
         """
+        text = self._given_secret()
+        # It goes into a header line.
+        if text is not None and not all("!" <= char <= "~" for char in text):
+            raise ValueError(
+                f"endpoint {self.name}: a secret is printable ASCII, without spaces or line breaks"
+            )
+        return text
+
+    def _given_secret(self) -> str | None:
         if self.secret is not None:
             return self.secret.get_secret_value()
         if self.secret_env is not None:
             if self.secret_env not in os.environ:
                 raise ValueError(f"endpoint {self.name}: {self.secret_env} isn't set")
-            return os.environ[self.secret_env]
+            return os.environ[self.secret_env].strip()
         if self.secret_file is not None:
             try:
                 return self.secret_file.expanduser().read_text().strip()
-            except OSError as error:
+            except (OSError, UnicodeDecodeError) as error:
                 raise ValueError(f"endpoint {self.name}: {error}") from None
         return None
 
@@ -163,3 +205,19 @@ class CatalogueSpec(_Spec):
                 if names.count(name) > 1:
                     raise ValueError(f"{kind}: {name} is there twice")
         return self
+
+
+def described(kind: type[Described], values: dict[str, Any], code: str) -> Described:
+    """A description from plain values.
+
+    Raises:
+        ChappeError: `code` (422), naming the table and the key; never with the value, which may be
+            a secret.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ChappeError(code, 422, reason=f"{place}: {reason}".strip(": ")) from None
