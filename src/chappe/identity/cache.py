@@ -34,7 +34,8 @@ _REFUSED_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 _USE_NOTED_SECONDS = 60.0
 _REFUSALS_SECONDS = 5.0
-_BATCH = 1000
+# Reading more answers at once than this would be felt by requests under way.
+_BATCH = 100
 _MOST_KEYS = 50_000
 _MOST_REFUSED = 10_000
 _MOST_WAITING = 5_000
@@ -120,6 +121,8 @@ class KeyCache:
             raise ChappeError("key_invalid", 401)
         if self._away and now - self._last_failure < _RETRY_SECONDS:
             return self._known(name)
+        if len(self._wanted) >= _MOST_WAITING:
+            raise ChappeError("too_busy", 503)
         answer = self._ask(name, digest)
         # Not cancelled with a client that leaves: others may wait for it too.
         await asyncio.wait({answer}, timeout=_PATIENCE_SECONDS)
@@ -160,8 +163,6 @@ class KeyCache:
         for under_way in (self._wanted, self._asked):
             if name in under_way:
                 return under_way[name][1]
-        if len(self._wanted) >= _MOST_WAITING:
-            raise ChappeError("too_busy", 503)
         answer: Answer = asyncio.get_running_loop().create_future()
         self._wanted[name] = (digest, answer)
         if self._asking is None:
@@ -254,19 +255,20 @@ class KeyCache:
 
     async def _refresh(self) -> None:
         now = time.monotonic()
-        answers = set()
+        used = []
         for name, entry in list(self._entries.items()):
             if now >= min(entry.checked + self._keep, entry.expires):
                 del self._entries[name]
             elif entry.used:
                 entry.used = False
                 self._note_use(entry)
-                with contextlib.suppress(ChappeError):
-                    answers.add(self._ask(name, entry.digest))
-        if answers:
+                used.append((name, entry.digest))
+        for begin in range(0, len(used), _BATCH):
+            answers = {self._ask(*item) for item in used[begin : begin + _BATCH]}
             _, late = await asyncio.wait(answers, timeout=_PATIENCE_SECONDS)
             if late:
                 self._lose()
+                return
 
     def _note_use(self, entry: _Entry) -> None:
         assert entry.actor.key_id is not None
