@@ -1,8 +1,10 @@
 """Screenshots of a running installation: `python scripts/screenshots.py http://127.0.0.1:8000`.
 
-Writes docs/images/page.png (an answer with the source panel open) and page-phone.png.
+Writes docs/images/page.png (an answer with the source panel open) and page-phone.png; with a key
+that has the right `operate` in CHAPPE_KEY, also admin.png (the administration, live).
 """
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -42,6 +44,21 @@ def take(browser: Browser, url: str, folder: Path) -> None:
         context.close()
 
 
+def take_admin(browser: Browser, url: str, key: str, folder: Path) -> None:
+    """Save what an operator sees of the running gateway."""
+    folder.mkdir(parents=True, exist_ok=True)
+    context = browser.new_context(
+        locale="fr-FR", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(f"{url}/#/admin/live")
+    page.get_by_test_id("key").fill(key)
+    page.keyboard.press("Enter")
+    page.locator("[data-testid^=queue-]").first.wait_for()
+    page.screenshot(path=folder / "admin.png")
+    context.close()
+
+
 def main() -> None:
     """Take them from the installation given on the command line."""
     with sync_playwright() as playwright:
@@ -50,6 +67,8 @@ def main() -> None:
         )
         folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path("docs/images")
         take(browser, sys.argv[1], folder)
+        if key := os.environ.get("CHAPPE_KEY"):
+            take_admin(browser, sys.argv[1], key, folder)
         browser.close()
 
 

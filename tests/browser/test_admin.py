@@ -300,10 +300,14 @@ def test_a_key_that_manages_sees_its_organisation_only(
 @pytest.mark.parametrize("width", [360, 640])
 def test_no_section_scrolls_sideways(browser: Browser, demo: support.Running, width: int) -> None:
     """360 pixels is a small telephone; 640 is 1280 at 200 % zoom."""
+    limit = {"subject": "installation", "measure": "requests", "period": "month", "amount": 1e6}
+    _call(demo, "PUT", "/api/admin/limits", limit)
+    _call(demo, "PUT", "/api/admin/models/modele-c", {"name": "modele-c"})
+    _call(demo, "PUT", "/api/admin/organisations/univ-f", {"slug": "univ-f"})
     page = _opened(browser, demo, demo.key, width)
     for section in SECTIONS:
         _go(page, section)
-        page.get_by_role("table").or_(page.locator(".table, .hint")).first.wait_for()
+        expect(page.get_by_test_id("admin").locator("table").first, section).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
     page.context.close()
@@ -320,3 +324,12 @@ def test_sections_by_keyboard_alone(page: Page) -> None:
     expect(page.get_by_role("heading", level=2)).to_have_text("Comptes")
     assert page.title().startswith("Comptes")
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
+
+
+def test_the_screenshot_script_works(
+    browser: Browser, demo: support.Running, tmp_path: Path
+) -> None:
+    from screenshots import take_admin
+
+    take_admin(browser, demo.url, demo.key, tmp_path)
+    assert (tmp_path / "admin.png").stat().st_size > 10_000

@@ -15,14 +15,14 @@ export function Root() {
   const section = adminSection(hash);
   return (
     <>
-      <div className="root-part" hidden={section !== null}>
-        <App />
-      </div>
       {section && (
         <Suspense>
           <AdminPage section={section} />
         </Suspense>
       )}
+      <div className="root-part" hidden={section !== null}>
+        <App />
+      </div>
     </>
   );
 }

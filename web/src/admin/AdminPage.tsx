@@ -106,7 +106,7 @@ export default function AdminPage({ section }: { section: Section }) {
         {t("skip")}
       </a>
       <Header administration />
-      <main ref={main} tabIndex={-1} className="main" data-testid="admin">
+      <main ref={main} id="admin-main" tabIndex={-1} className="main" data-testid="admin">
         <Announce.Provider value={announce}>
           <ConfirmProvider>{body()}</ConfirmProvider>
         </Announce.Provider>

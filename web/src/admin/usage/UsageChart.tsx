@@ -7,10 +7,10 @@ import type { Per } from "./query";
 import { byPeriod, ceiling, MEASURES, type ChartMeasure } from "./sums";
 
 const WIDTH = 720;
-const HEIGHT = 200;
-const LEFT = 70;
-const BOTTOM = 28;
-const TOP = 10;
+const HEIGHT = 240;
+const LEFT = 110;
+const BOTTOM = 40;
+const TOP = 24;
 
 /** Bars by period. The table below says the same in figures; each bar names itself on hover. */
 export function UsageChart({ lines, per }: { lines: UsageLine[]; per: Per }) {
@@ -20,6 +20,7 @@ export function UsageChart({ lines, per }: { lines: UsageLine[]; per: Per }) {
   const bars = byPeriod(lines, measure);
   const top = ceiling(Math.max(0, ...bars.map((bar) => bar.value)));
   const number = (value: number) => formatNumber(value, i18n.language, value < 10 ? 4 : 1);
+  const short = new Intl.NumberFormat(i18n.language, { notation: "compact" });
   const text = (period: string) => periodText(period, per, i18n.language);
   const step = (WIDTH - LEFT) / Math.max(bars.length, 4);
   const height = (value: number) => ((HEIGHT - TOP - BOTTOM) * value) / top;
@@ -48,7 +49,7 @@ export function UsageChart({ lines, per }: { lines: UsageLine[]; per: Per }) {
             <g key={value}>
               <line className="chart__line" x1={LEFT} x2={WIDTH} y1={y} y2={y} />
               <text className="chart__text" x={LEFT - 8} y={y + 4} textAnchor="end">
-                {number(value)}
+                {short.format(value)}
               </text>
             </g>
           );
