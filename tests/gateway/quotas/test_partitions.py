@@ -193,7 +193,8 @@ class Partitions(RuleBasedStateMachine):
         self._take_all(first, 10, 8)
         self.requests_end(1.0, share)
         first.link.fault = fault
-        self.do(first.beat())
+        first.keeper._tick()
+        self.do(first.keeper._work())
         self.all_take_all_they_get(1, 10)
 
     @precondition(lambda self: self.replicas)

@@ -426,6 +426,87 @@ async def test_a_replica_that_joins_cannot_add_to_the_shares(world: World) -> No
     assert first.quotas.replicas.share == second.quotas.replicas.share == 0.5
 
 
+async def test_a_share_given_up_is_not_used_though_nobody_confirmed(world: World) -> None:
+    (first,) = await replicas(world, [])
+    second = Replica(world)
+    await second.beat()
+    first.link.fault = "after_commit"
+    await first.beat()
+    await second.beat()
+    assert first.quotas.replicas.share == second.quotas.replicas.share == 0.5
+
+
+async def test_what_goes_back_is_not_used_though_nobody_confirmed(world: World) -> None:
+    limit = await world.add_limit("tokens", "day", 100)
+    first, second = await replicas(world, [limit], 2)
+    first.quotas.settle(await first.request(Work(90)), Work(0))
+    first.link.fault = "after_commit"
+    first.keeper._tick()
+    await first.keeper._work()
+    await second.request(Work(90))
+    first.link.fault = "cut"
+    assert (await refused(first, Work(50))).code == "database_unreachable"
+
+
+async def test_what_surely_did_not_go_back_is_still_used(world: World) -> None:
+    limit = await world.add_limit("tokens", "day", 100)
+    first, second = await replicas(world, [limit], 2)
+    first.quotas.settle(await first.request(Work(90)), Work(0))
+    first.link.fault = "cut"
+    await seconds(world, [first], 3)
+    await first.request(Work(50))
+    await refused(second, Work(50))
+
+
+async def test_the_share_of_a_replica_that_is_given_up_stays_counted(world: World) -> None:
+    limit = await world.add_limit("tokens", "minute", 100)
+    first, second = await replicas(world, [limit], 2)
+    first.link.fault = "cut"
+    await seconds(world, [first, second], 6)
+    await world.advance(60 - world.moment % 60 + 1)
+    await seconds(world, [first, second], 1)
+    await first.request(Work(45))
+    assert (await refused(second, Work(60))).code == "quota_exceeded"
+    await world.connection.execute("delete from gateway_replica where id = %s", (first.id,))
+    await seconds(world, [second], 1)
+    assert (await refused(second, Work(60))).code == "quota_exceeded"
+    await second.request(Work(45))
+
+
+async def test_a_window_that_begins_just_after_the_outage_is_not_served_alone(
+    world: World,
+) -> None:
+    limit = await world.add_limit("tokens", "minute", 100)
+    first, second = await replicas(world, [limit], 2)
+    await seconds(world, [first, second], 18)
+    first.link.fault = "cut"
+    await seconds(world, [first], 3)
+    await second.request(Work(100))
+    assert (await refused(first, Work(1))).code == "database_unreachable"
+
+
+async def test_what_may_be_used_meanwhile_is_kept(world: World) -> None:
+    """The database may grant less than was wanted, never less than the replica said it keeps."""
+    limit = await world.add_limit("tokens", "day", 100)
+    (replica,) = await replicas(world, [limit])
+    await replica.request(Work(10))
+
+    async def hold(kept: float, used: float, need: float, want: float) -> float:
+        cursor = await world.connection.execute(
+            "select held from quota_hold(%s, %s, %s, %s, %s, 0, %s, %s)",
+            (limit.id, replica.id, world.moment // 86_400 * 86_400, kept, used, need, want),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return float(row[0])
+
+    assert await hold(50, 10, 0, 5) == 50
+    assert await hold(50, 10, 60, 80) == 90
+    assert await hold(50, 10, 95, 95) == 50
+    assert await hold(50, 130, 0, 10) == 130
+    assert await hold(0, 0, 0, 0) == 0
+
+
 async def test_the_load_of_the_others_is_told(world: World) -> None:
     made = await replicas(world, [], 3)
     told: list[object] = []
