@@ -21,6 +21,9 @@ import { MANAGED, SECTIONS, type Section } from "./section";
 import { UsageSection } from "./usage/UsageSection";
 import { useRights } from "./useRights";
 
+/** How long the result of an action stays over the page, in milliseconds. */
+const RESULT_MS = 10_000;
+
 /** The administration: what runs, the catalogue, organisations, limits, accounts and audit log. */
 export default function AdminPage({ section }: { section: Section }) {
   const { t, i18n } = useTranslation();
@@ -43,12 +46,20 @@ export default function AdminPage({ section }: { section: Section }) {
     };
   }, [t, title]);
 
-  const arrived = useRef(shown);
+  // Who comes by a link to a section is led to its heading; who has just arrived isn't.
+  const arrived = useRef<Section | null>(null);
   useEffect(() => {
-    if (arrived.current !== shown) heading.current?.focus();
+    if (!rights) return;
+    if (arrived.current !== null && arrived.current !== shown) heading.current?.focus();
     arrived.current = shown;
     setMessage("");
-  }, [shown]);
+  }, [rights, shown]);
+
+  useEffect(() => {
+    if (!message) return;
+    const timer = setTimeout(() => setMessage(""), RESULT_MS);
+    return () => clearTimeout(timer);
+  }, [message]);
 
   const announce = useCallback((text: string) => setMessage(text), []);
   const useKey = useCallback(() => {
