@@ -1,9 +1,7 @@
 """The catalogue by command: `model`, `endpoint`, `proposal`, `limit`, `secret`, `apply`."""
 
 import asyncio
-import base64
 import json
-import secrets as random
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,10 +15,13 @@ from chappe.core.connections import Connection, Connections
 from chappe.core.database import migrate
 from chappe.core.database_server import DatabaseServer
 from chappe.core.errors import ChappeError
+from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, described
-from chappe.gateway.catalogue.secrets import Cipher, decode_key
+from chappe.gateway.catalogue.secrets import Cipher
+from chappe.gateway.engines.detection import detect, examine
+from chappe.gateway.http.upstream import Pool, UpstreamError
 from chappe.identity import SYSTEM
 
 model = typer.Typer(no_args_is_help=True, help="Models of the catalogue.")
@@ -99,6 +100,26 @@ def model_list(as_json: Json = False) -> None:
     _show(on_database(work), as_json, "name", "kind", "status", "public")
 
 
+@model.command("show")
+def model_show(name: str) -> None:
+    """Show a model and the servers that serve it, as JSON."""
+
+    async def work(connection: Connection, _: Cipher) -> dict[str, Any]:
+        spec = await _model(connection, name)
+        served = {e.name: e.serves[name] for e, _ in await admin.endpoints(connection)
+                  if name in e.serves}  # fmt: skip
+        return spec.model_dump() | {"endpoints": served}
+
+    typer.echo(json.dumps(on_database(work), ensure_ascii=False, indent=2))
+
+
+async def _model(connection: Connection, name: str) -> ModelSpec:
+    for spec in await admin.models(connection):
+        if spec.name == name:
+            return spec
+    raise ChappeError("unknown_object", 404, kind="model", name=name)
+
+
 @model.command("set")
 def model_set(name: str, fields: Set = None) -> None:
     """Add a model or change fields of it: `chappe model set NAME --set kind=embedding`."""
@@ -119,8 +140,16 @@ def model_retire(
     replacement: Annotated[str | None, typer.Option(help="Who answers in its place.")] = None,
 ) -> None:
     """Retire a model: those who ask for it are answered by its replacement, with a warning."""
-    given = ["status=retired"] + ([f"replacement={replacement}"] if replacement else [])
-    model_set(name, given)
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        spec = await _model(connection, name)
+        if replacement is not None:
+            await _model(connection, replacement)
+        changed = {"status": "retired", "replacement": replacement or spec.replacement}
+        await admin.put_model(connection, SYSTEM, spec.model_copy(update=changed))
+
+    on_database(work)
+    typer.echo(f"model {name} retired")
 
 
 @model.command("grant")
@@ -137,10 +166,7 @@ def model_revoke(name: str, subject: str) -> None:
 
 def _grants(name: str, change: Callable[[list[str]], list[str]]) -> None:
     async def work(connection: Connection, _: Cipher) -> None:
-        known = {spec.name: spec for spec in await admin.models(connection)}
-        if name not in known:
-            raise ChappeError("unknown_object", 404, kind="model", name=name)
-        spec = known[name]
+        spec = await _model(connection, name)
         changed = spec.model_copy(update={"grants": change(spec.grants), "public": False})
         await admin.put_model(connection, SYSTEM, changed)
 
@@ -182,7 +208,10 @@ def endpoint_set(
     ] = None,
     fields: Set = None,
 ) -> None:
-    """Add a server or change fields of it; its secret is read from a file, never from arguments."""
+    """Add a server or change fields of it; its secret is read from a file, never from arguments.
+
+    With `--set engine=auto` it is asked what it is.
+    """
 
     async def work(connection: Connection, cipher: Cipher) -> None:
         known = {spec.name: spec for spec, _ in await admin.endpoints(connection)}
@@ -196,10 +225,57 @@ def endpoint_set(
         if secret_file is not None:
             stdin = str(secret_file) == "-"
             values["secret"] = (sys.stdin.read() if stdin else secret_file.read_text()).strip()
+        if values.get("engine") == "auto":
+            given = {"engine": "openai"}
+            values["engine"] = await _detected(_described(EndpointSpec, values | given))
         await admin.put_endpoint(connection, SYSTEM, cipher, _described(EndpointSpec, values))
 
     on_database(work)
     typer.echo(f"endpoint {name} set")
+
+
+async def _detected(spec: EndpointSpec) -> str:
+    pool = Pool()
+    try:
+        return await detect(pool, spec.url, spec.secret_text())
+    except (UpstreamError, ValueError) as error:
+        raise ChappeError("invalid_request", 422, reason=f"{spec.url}: {error}") from None
+    finally:
+        await pool.close()
+
+
+@endpoint.command("test")
+def endpoint_test(name: str, as_json: Json = False) -> None:
+    """Ask a server now whether it is well, what it is, and which models it announces."""
+
+    async def work(connection: Connection, cipher: Cipher) -> dict[str, Any]:
+        found = await admin.rows(
+            connection, "select id::text, url, secret, engine from endpoint where name = %s", name
+        )
+        if not found:
+            raise ChappeError("unknown_object", 404, kind="endpoint", name=name)
+        row = found[0]
+        secret = cipher.decrypt(bytes(row["secret"]), row["id"]) if row["secret"] else None
+        asked = Endpoint(row["id"], name, row["url"], secret, engine=row["engine"])
+        pool = Pool()
+        try:
+            seen = await examine(pool, asked)
+        except UpstreamError as error:
+            return {"well": False, "detail": str(error)}
+        finally:
+            await pool.close()
+        return {"well": True, "engine": seen.engine, "models": seen.models, "set": row["engine"]}
+
+    told = on_database(work)
+    if as_json:
+        typer.echo(json.dumps(told, ensure_ascii=False))
+    elif told["well"]:
+        differs = f" (set as {told['set']})" if told["set"] != told["engine"] else ""
+        typer.echo(f"well  {told['engine']}{differs}  {' '.join(told['models'])}".rstrip())
+    else:
+        typer.echo(f"not well: {told['detail']}")
+    if not told["well"]:
+        sys.exit(1)
 
 
 @endpoint.command("drain")
@@ -338,15 +414,17 @@ def _limit(
 
 @secret.command("rotate")
 def secret_rotate() -> None:
-    """Encrypt every secret with a new key, and print it: it is then the setting `secret_key`."""
-    new = base64.b64encode(random.token_bytes(32)).decode()
+    """Encrypt every secret anew: with a new key, or with the first of the setting `secret_key`."""
+    used: list[Cipher] = []
 
     async def work(connection: Connection, cipher: Cipher) -> int:
-        return await admin.rotate_secrets(connection, SYSTEM, cipher, Cipher(decode_key(new)))
+        used.append(cipher)
+        cipher.begin_rotation()
+        return await admin.rotate_secrets(connection, SYSTEM, cipher)
 
     count = on_database(work)
-    typer.echo(f"CHAPPE_SECRET_KEY={new}")
-    typer.echo(f"# {count} secrets encrypted anew; set this for every replica now", err=True)
+    used[0].end_rotation()
+    typer.echo(f"{count} secrets encrypted anew, key {used[0].key_id.hex()}")
 
 
 def apply_command(

@@ -27,7 +27,8 @@ from chappe.gateway.dispatch.dispatcher import Dispatcher
 from chappe.gateway.dispatch.job import Priority
 from chappe.gateway.dispatch.routing import CatalogueView, ModelView, resolve
 from chappe.gateway.engines import EngineProcess, engine_command
-from chappe.gateway.engines.probing import Prober, announced
+from chappe.gateway.engines.detection import Examination, examine
+from chappe.gateway.engines.probing import Prober
 from chappe.gateway.exchange import Exchange
 from chappe.gateway.http.audio import AudioRequest
 from chappe.gateway.http.request import Operation, Request, read_request
@@ -364,14 +365,13 @@ class Gateway:
                 endpoint["probe"] = self._prober.last(endpoint["id"])
         return queues
 
-    async def test_endpoint(self, endpoint: Endpoint) -> list[str]:
-        """Ask an endpoint now; gives the models that it announces.
+    async def test_endpoint(self, endpoint: Endpoint) -> Examination:
+        """Ask an endpoint now what it is, and which models it announces.
 
         Raises:
             UpstreamError: it isn't well; says why.
         """
-        seen = await self._prober.ask(endpoint, models=True)
-        return [item["name"] for item in announced(seen or b"{}")]
+        return await examine(self.upstream, endpoint)
 
     async def wait_no_chat(self, seconds: float) -> None:
         """Until nobody is being answered by a chat model, at most `seconds`.

@@ -104,19 +104,20 @@ def test_what_is_no_address_of_a_server(url: str) -> None:
 
 
 async def test_secrets_are_encrypted_anew_all_or_none(connections: Connections) -> None:
-    other = Cipher(b"o" * 32)
+    both, new = Cipher(b"n" * 32, bytes(32)), Cipher(b"n" * 32)
     async with connections.transaction() as connection:
         await put(connection, secret="one")
         await put(connection, name="f", secret="two")
-        assert await admin.rotate_secrets(connection, SYSTEM, CIPHER, other) == 2
+        assert await admin.rotate_secrets(connection, SYSTEM, both) == 2
         for row in await admin.rows(connection, "select id::text, secret from endpoint"):
-            assert other.decrypt(bytes(row["secret"]), row["id"]) in ("one", "two")
-    with pytest.raises(ChappeError):
+            assert new.decrypt(bytes(row["secret"]), row["id"]) in ("one", "two")
+        await put(connection, name="f", secret="three")  # with the old key
+    with pytest.raises(ChappeError) as caught:
         async with connections.transaction() as connection:
-            await put(connection, name="f", secret="three")  # with the old key
-            await admin.rotate_secrets(connection, SYSTEM, CIPHER, other)
+            await admin.rotate_secrets(connection, SYSTEM, new)
+    assert caught.value.code == "secret_unreadable" and "de f " in caught.value.detail("fr")
     async with connections.transaction() as connection:
-        assert await admin.rotate_secrets(connection, SYSTEM, other, CIPHER) == 2
+        assert await admin.rotate_secrets(connection, SYSTEM, both) == 2
 
 
 # Files

@@ -14,8 +14,8 @@ from chappe.core.connections import Connections
 from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.dispatch.job import EngineMetrics
 from chappe.gateway.engines import EngineProcess, embedded_chat_model, engine_command
-from chappe.gateway.engines.detection import detect
-from chappe.gateway.engines.probing import Prober, announced
+from chappe.gateway.engines.detection import detect, examine
+from chappe.gateway.engines.probing import Prober, announced, ask
 from chappe.gateway.http.upstream import Pool, UpstreamError
 
 
@@ -256,16 +256,14 @@ async def test_a_real_llama_cpp_server(database_url: str) -> None:
         assert await engine.wait_ready(120)
         assert endpoint.base_url is not None
         pool = Pool()
-        assert await detect(pool, endpoint.base_url, endpoint.api_key) == "llamacpp"
+        seen = await examine(pool, endpoint)
+        assert seen.engine == "llamacpp" and seen.models == list(endpoint.upstream_names.values())
         async with watching(database_url, endpoint) as watch:
             await watch.until(lambda: watch.metrics)
             assert watch.metrics[endpoint.id].running == 0
-            seen = await watch.prober.ask(endpoint, models=True)
-            names = [item["name"] for item in announced(seen or b"")]
-            assert names == [endpoint.upstream_names[model.name]]
             endpoint.api_key = "wrong"
             with pytest.raises(UpstreamError, match="secret"):
-                await watch.prober.ask(endpoint, models=True)
+                await ask(pool, endpoint, models=True)
         await pool.close()
     finally:
         await engine.stop()

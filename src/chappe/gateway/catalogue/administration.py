@@ -289,19 +289,24 @@ async def remove_endpoint(connection: Connection, actor: Actor, name: str) -> No
     await record(connection, actor, "endpoint.remove", name)
 
 
-async def rotate_secrets(connection: Connection, actor: Actor, old: Cipher, new: Cipher) -> int:
-    """Encrypt every secret anew; gives their number.
+async def rotate_secrets(connection: Connection, actor: Actor, cipher: Cipher) -> int:
+    """Encrypt every secret anew, with the cipher's first key; gives their number.
 
     Raises:
         ChappeError: `secret_unreadable`; nothing is changed then.
     """
     await hold(connection)
-    found = await rows(connection, "select id, secret from endpoint where secret is not null")
+    found = await rows(
+        connection, "select id::text, name, secret from endpoint where secret is not null"
+    )
     for row in found:
-        secret = old.decrypt(bytes(row["secret"]), str(row["id"]))
+        try:
+            secret = cipher.decrypt(bytes(row["secret"]), row["id"])
+        except ChappeError:
+            raise ChappeError("secret_unreadable", 409, name=row["name"]) from None
         await connection.execute(
             "update endpoint set secret = %s where id = %s",
-            (new.encrypt(secret, str(row["id"])), row["id"]),
+            (cipher.encrypt(secret, row["id"]), row["id"]),
         )
     await record(connection, actor, "secret.rotate", "endpoints", {"count": len(found)})
     return len(found)

@@ -150,16 +150,17 @@ async def resume_endpoint(request: Request, actor: CurrentActor, name: str) -> N
 
 @router.post("/endpoints/{name}/test")
 async def test_endpoint(request: Request, actor: CurrentActor, name: str) -> dict[str, Any]:
-    """Ask an endpoint now whether it is well, and which models it announces."""
+    """Ask an endpoint now whether it is well, what it is, and which models it announces."""
     async with operating(request, actor, "endpoint.test", name):
         gateway = request.app.state.gateway
         endpoint = next((e for e in gateway.catalogue.endpoints() if e.name == name), None)
         if endpoint is None or endpoint.base_url is None:
             raise ChappeError("unknown_object", 404, kind="endpoint", name=name)
     try:
-        return {"well": True, "models": await gateway.test_endpoint(endpoint)}
+        seen = await gateway.test_endpoint(endpoint)
     except UpstreamError as error:
         return {"well": False, "detail": str(error)[:300]}
+    return {"well": True, "engine": seen.engine, "models": seen.models}
 
 
 @router.get("/proposals")

@@ -1,12 +1,14 @@
-"""Telling what kind of server answers at an address, by the paths that only it has."""
+"""Looking at a server: what kind it is, by the paths that only it has, and what it announces."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.catalogue.model import Engine
-from chappe.gateway.engines.probing import get, root_of
+from chappe.gateway.engines.probing import announced, ask, get, root_of
 from chappe.gateway.http.upstream import Pool
 
 # In this order: SGLang answers some of vLLM's paths, and proxies before an engine may answer any.
@@ -40,3 +42,23 @@ async def detect(upstream: Pool, base_url: str, api_key: str | None = None) -> E
         if isinstance(told, dict) and shows(told):
             return engine
     return "openai"
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a server that is well shows of itself: its kind, and the models that it announces."""
+
+    engine: Engine
+    models: list[str]
+
+
+async def examine(upstream: Pool, endpoint: Endpoint) -> Examination:
+    """Ask an endpoint now.
+
+    Raises:
+        UpstreamError: it isn't well; says why.
+    """
+    seen = await ask(upstream, endpoint, models=True)
+    assert endpoint.base_url is not None
+    engine = await detect(upstream, endpoint.base_url, endpoint.api_key)
+    return Examination(engine, [item["name"] for item in announced(seen or b"{}")])

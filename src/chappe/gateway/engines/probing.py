@@ -145,7 +145,7 @@ class Prober:
         if endpoint.base_url is None:
             return []
         try:
-            seen = await self.ask(endpoint, models=self._due(watched, began))
+            seen = await ask(self._upstream, endpoint, models=self._due(watched, began))
         except UpstreamError as error:
             watched.last = Probe(began, False, str(error)[:200], time.monotonic() - began)
             self._on_probe(endpoint.id, False)
@@ -164,34 +164,9 @@ class Prober:
         stored = not watched.endpoint.id.startswith("configured:")
         return stored and now - watched.models_at >= _MODELS_EVERY_SECONDS
 
-    async def ask(self, endpoint: Endpoint, *, models: bool = False) -> bytes | None:
-        """Ask an endpoint whether it is well: `/health` where its engine has that, else `/models`.
-
-        Args:
-            models: ask `/models` also, and give its answer (None where there isn't one).
-
-        Raises:
-            UpstreamError: it isn't well; says why.
-        """
-        healthy = endpoint.engine in _WITH_HEALTH
-        if healthy:
-            _refuse_unwell((await self._get(endpoint, "/health"))[0])
-        if not healthy or models:
-            status, body = await self._get(endpoint, "/v1/models")
-            _refuse_unwell(status)
-            if models and status == 200:
-                return body
-        return None
-
-    async def _get(self, endpoint: Endpoint, path: str) -> tuple[int, bytes]:
-        """Status and body; paths under `/v1` are those of the endpoint's address."""
-        assert endpoint.base_url is not None
-        root = endpoint.base_url if path.startswith("/v1/") else root_of(endpoint.base_url)
-        return await get(self._upstream, root + path.removeprefix("/v1"), endpoint.api_key)
-
     async def _read_metrics(self, endpoint: Endpoint) -> None:
         try:
-            status, text = await self._get(endpoint, "/metrics")
+            status, text = await _get(self._upstream, endpoint, "/metrics")
         except UpstreamError:
             return  # it is well all the same; its readings grow stale, and dispatch counts that
         if status == 200 and (metrics := read_metrics(text, endpoint.engine)) is not None:
@@ -213,6 +188,33 @@ class Prober:
                 "proposals_postponed",
                 extra={"endpoint": endpoint.name, "reason": type(error).__name__},
             )
+
+
+async def ask(upstream: Pool, endpoint: Endpoint, *, models: bool = False) -> bytes | None:
+    """Ask an endpoint whether it is well: `/health` where its engine has that, else `/models`.
+
+    Args:
+        models: ask `/models` also, and give its answer (None where there isn't one).
+
+    Raises:
+        UpstreamError: it isn't well; says why.
+    """
+    healthy = endpoint.engine in _WITH_HEALTH
+    if healthy:
+        _refuse_unwell((await _get(upstream, endpoint, "/health"))[0])
+    if not healthy or models:
+        status, body = await _get(upstream, endpoint, "/v1/models")
+        _refuse_unwell(status)
+        if models and status == 200:
+            return body
+    return None
+
+
+async def _get(upstream: Pool, endpoint: Endpoint, path: str) -> tuple[int, bytes]:
+    """Status and body; paths under `/v1` are those of the endpoint's address."""
+    assert endpoint.base_url is not None
+    root = endpoint.base_url if path.startswith("/v1/") else root_of(endpoint.base_url)
+    return await get(upstream, root + path.removeprefix("/v1"), endpoint.api_key)
 
 
 async def get(upstream: Pool, address: str, api_key: str | None) -> tuple[int, bytes]:
