@@ -101,14 +101,17 @@ class CatalogueSource:
     def _load_file(self) -> None:
         try:
             rows = msgspec.json.decode(self._file.read_bytes(), type=Rows)
-        except (OSError, msgspec.DecodeError):
+            for endpoint in rows["endpoints"]:
+                if endpoint["secret"] is not None:
+                    endpoint["secret"] = base64.b64decode(endpoint["secret"])
+            self._take(rows)
+        except FileNotFoundError:
             log.warning("no_catalogue_kept")
-            return
-        for endpoint in rows["endpoints"]:
-            if endpoint["secret"] is not None:
-                endpoint["secret"] = base64.b64decode(endpoint["secret"])
-        log.warning("catalogue_of_last_time")
-        self._take(rows)
+        except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            # Damaged, or of another version: what needs no catalogue is served until it is read.
+            log.error("kept_catalogue_unusable", extra={"reason": repr(error)[:200]})
+        else:
+            log.warning("catalogue_of_last_time")
 
     def _take(self, rows: Rows) -> None:
         endpoints = {row["id"]: self._endpoint(row) for row in rows["endpoints"]}

@@ -1,0 +1,97 @@
+"""The catalogue by command, on a database of its own, before a scripted server."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import support
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+SECRET = "sk-of-the-endpoint-0123456789"
+
+
+@pytest.fixture
+def command(database_url: str, tmp_path: Path) -> Command:
+    def run(*arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        given = {"CHAPPE_DATABASE_URL": database_url, "CHAPPE_LOG_LEVEL": "debug"} | environment
+        done = support.chappe(*arguments, data_dir=tmp_path, **given)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def server() -> Iterator[support.ScriptedEndpoint]:
+    with support.scripted_endpoint() as scripted:
+        yield scripted
+
+
+def told(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout)
+
+
+def test_models_and_endpoints(
+    command: Command, server: support.ScriptedEndpoint, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(SECRET + "\n")
+    command("model", "set", "big", "--set", "context=32768", "--set", 'aliases=["default"]')
+    command("model", "set", "small", "--set", "licence=Apache-2.0")
+    command("model", "grant", "big", "organisation:default")
+    command(
+        "endpoint", "set", "gpu", "--url", server.url, "--serves", "big=m", "--set", "engine=auto",
+        "--secret-file", "key",
+    )  # fmt: skip
+    (endpoint,) = told(command("endpoint", "list", "--json"))
+    assert endpoint["has_secret"] and endpoint["serves"] == {"big": "m"}
+    big = told(command("model", "show", "big"))
+    assert big["endpoints"] == {"gpu": "m"} and big["grants"] == ["organisation:default"]
+    assert told(command("endpoint", "test", "gpu", "--json"))["models"] == ["m"]
+    assert "well" in command("endpoint", "test", "gpu").stdout
+    command("endpoint", "drain", "gpu")
+    assert told(command("endpoint", "list", "--json"))[0]["drained"]
+    command("endpoint", "resume", "gpu")
+    assert "gpu" in command("model", "remove", "big", code=1).stderr
+    command("model", "retire", "big", "--replacement", "nothing", code=1)
+    command("model", "retire", "big", "--replacement", "small")
+    states = {m["name"]: m["status"] for m in told(command("model", "list", "--json"))}
+    assert states == {"big": "retired", "small": "active"}
+    command("endpoint", "remove", "gpu")
+    command("endpoint", "test", "gpu", code=1)
+    command("model", "remove", "big")
+    assert "hold" in command("audit", "verify").stdout
+
+
+def test_a_file_is_compared_tried_and_applied(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "catalogue.toml").write_text(
+        '[[models]]\nname = "m"\n[[endpoints]]\nname = "e"\nurl = "http://127.0.0.1:9/v1"\n'
+        'secret_env = "GPU_KEY"\nserves = { m = "M" }\n'
+    )
+    assert "GPU_KEY" in command("apply", "catalogue.toml", code=1).stderr
+    dry = command("apply", "catalogue.toml", "--dry-run", code=2, GPU_KEY=SECRET)
+    assert "+ endpoint e" in dry.stdout and "secret: …" in dry.stdout
+    changes = told(command("apply", "catalogue.toml", "--json", GPU_KEY=SECRET))
+    assert [(c["act"], c["name"]) for c in changes] == [("create", "m"), ("create", "e")]
+    assert "0 changes" in command("apply", "catalogue.toml", "--dry-run", GPU_KEY=SECRET).stdout
+    assert "not well" in command("endpoint", "test", "e", code=1).stdout
+    assert "~ endpoint e" in command("apply", "catalogue.toml", GPU_KEY=SECRET + "x").stdout
+    (tmp_path / "catalogue.toml").write_text('[[modles]]\nname = "m"\n')
+    assert "modles" in command("apply", "catalogue.toml", code=1).stderr
+
+
+def test_keys_of_secrets_change(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(SECRET)
+    command("endpoint", "set", "e", "--url", "http://127.0.0.1:9/v1", "--secret-file", "key")
+    assert "1 secrets" in command("secret", "rotate").stdout
+    assert "not well" in command("endpoint", "test", "e", code=1).stdout  # it was read
+    first, second = "A" * 43 + "=", "B" * 42 + "A="
+    wrong = command("endpoint", "test", "e", code=1, CHAPPE_SECRET_KEY=first).stderr
+    assert "CHAPPE_SECRET_KEY" in wrong and len(wrong.splitlines()) == 1
+    command("endpoint", "set", "e", "--secret-file", "key", CHAPPE_SECRET_KEY=first)
+    command("secret", "rotate", CHAPPE_SECRET_KEY=f"{second},{first}")
+    assert command("endpoint", "test", "e", code=1, CHAPPE_SECRET_KEY=second).stdout
