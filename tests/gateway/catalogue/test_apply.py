@@ -11,7 +11,13 @@ from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
-from chappe.gateway.catalogue.schemas import CatalogueSpec
+from chappe.gateway.catalogue.schemas import (
+    CatalogueSpec,
+    EndpointSpec,
+    LimitSpec,
+    ModelSpec,
+    OrganisationSpec,
+)
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity import SYSTEM
 from chappe.identity.audit import verify
@@ -154,3 +160,15 @@ async def test_secrets_are_not_in_the_database_in_clear(database_url: str) -> No
         with pytest.raises(ChappeError) as caught:
             cipher.decrypt(bytes(row["secret"]), owner)
         assert caught.value.code == "secret_unreadable"
+
+
+def test_every_key_of_the_file_is_documented_and_every_documented_key_exists() -> None:
+    text = (ROOT / "docs" / "reference" / "catalogue.md").read_text()
+    kinds = (OrganisationSpec, ModelSpec, EndpointSpec, LimitSpec)
+    for kind, title in zip(kinds, ("Organisations", "Models", "Endpoints", "Limits"), strict=True):
+        part = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+        for name in kind.model_fields:
+            assert f"`{name}`" in part, f"{title}: {name}"
+        for row in (line for line in part.splitlines() if line.startswith("| `")):
+            for name in row.split("|")[1].replace("`", "").split(","):
+                assert name.strip() in kind.model_fields, f"{title}: {name}"

@@ -209,6 +209,7 @@ async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, A
     elif "manage" in actor.scopes and actor.organisation_id is not None:
         own = actor.organisation_id
     else:
+        await record_refusal(gateway.connections, actor, "limit.list", "", "scope manage missing")
         raise ChappeError("scope_missing", 403, scope="manage")
     async with gateway.connections.transaction() as connection:
         found = await admin.limits(connection, own)
