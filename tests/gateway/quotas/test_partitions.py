@@ -282,9 +282,9 @@ def test_sum_never_exceeds(machine: type[Partitions], database_url: str) -> None
 @pytest.mark.slow  # minutes of walking, where a few seconds find coarse mistakes
 @pytest.mark.parametrize("machine", [Partitions, Permits])
 def test_sum_never_exceeds_in_long_walks(machine: type[Partitions], database_url: str) -> None:
-    seen = walk(machine, database_url, 150)
+    seen = walk(machine, database_url, 60)
     # The walk went through what it is about.
-    assert seen["admitted"] > 1000
-    assert seen["quota_exceeded"] > 100
-    assert seen["database_unreachable"] > 100
-    assert seen["alone"] > 10 or machine is Permits
+    assert seen["admitted"] > 500
+    assert seen["quota_exceeded"] > 50
+    assert seen["database_unreachable"] > 50
+    assert seen["alone"] > 5 or machine is Permits
