@@ -34,6 +34,7 @@ class Server:
             `[DONE]`), "lies" (impossible usage), "huge" (one event of 2 MB), "dribble" (a byte at a
             time), "nohttp".
         pace: seconds between words.
+        announces: names in its list of models.
     """
 
     fault: str = ""
@@ -46,6 +47,7 @@ class Server:
     began: asyncio.Event = field(default_factory=asyncio.Event)
     port: int = 0
     upstream_id: str = "up"
+    announces: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -56,7 +58,8 @@ class Server:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 if head.startswith("GET"):
-                    self._whole(writer, 200, {"object": "list", "data": []})
+                    data = [{"id": name} for name in self.announces]
+                    self._whole(writer, 200, {"object": "list", "data": data})
                     continue
                 length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
                 body = await reader.readexactly(length)

@@ -184,10 +184,10 @@ class Gateway:
         started = [engine for engine in self.engines if engine.started]
         await asyncio.gather(*(engine.wait_ready(seconds) for engine in started))
 
-    def _use(self, models: list[Model], limits: list[Limit]) -> None:
+    def _use(self, models: list[Model], limits: list[Limit], idle: Sequence[Endpoint] = ()) -> None:
         """A catalogue comes into force: nothing that runs is disturbed."""
         self.quotas.set_limits(limits)
-        self.catalogue = Catalogue(models)
+        self.catalogue = Catalogue(models, idle)
         self._endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
         self._heads.clear()
         self._routes.clear()

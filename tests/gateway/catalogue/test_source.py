@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chappe.core.connections import Connections
-from chappe.gateway.catalogue import Catalogue, Model
+from chappe.gateway.catalogue import Catalogue, Endpoint, Model
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue.schemas import EndpointSpec, ModelSpec
 from chappe.gateway.catalogue.secrets import Cipher
@@ -25,7 +25,7 @@ class Gateway:
     models: list[Model]
     limits: list[Limit]
 
-    def use(self, models: list[Model], limits: list[Limit]) -> None:
+    def use(self, models: list[Model], limits: list[Limit], _: list[Endpoint]) -> None:
         self.models, self.limits = models, limits
 
     def endpoint(self, name: str) -> Any:

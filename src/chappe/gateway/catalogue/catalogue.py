@@ -8,9 +8,15 @@ from chappe.identity import Actor
 
 
 class Catalogue:
-    """Models by name; the first of a kind is that kind's default. Replaced whole on a change."""
+    """Models by name; the first of a kind is that kind's default. Replaced whole on a change.
 
-    def __init__(self, models: Iterable[Model]) -> None:
+    Args:
+        models: in the operator's order.
+        idle: endpoints that serve no model yet: they are looked at all the same.
+    """
+
+    def __init__(self, models: Iterable[Model], idle: Iterable[Endpoint] = ()) -> None:
+        self._idle = list(idle)
         self._models = {model.name: model for model in models}
         self._names = {
             alias: model.name for model in self._models.values() for alias in model.aliases
@@ -26,7 +32,8 @@ class Catalogue:
 
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint, once."""
-        return list({e.id: e for model in self._models.values() for e in model.endpoints}.values())
+        serving = (endpoint for model in self._models.values() for endpoint in model.endpoints)
+        return list({endpoint.id: endpoint for endpoint in (*serving, *self._idle)}.values())
 
     def get(self, name: str) -> Model | None:
         """The model of that name or alias, whatever its kind and status."""

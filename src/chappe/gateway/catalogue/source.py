@@ -37,7 +37,8 @@ class CatalogueSource:
         folder: where the last good catalogue is kept.
         cipher: reads the secrets.
         configured: models that need no catalogue.
-        use: is given each catalogue that comes into force, with its limits.
+        use: is given each catalogue that comes into force: its models, its limits, and the
+            endpoints that serve no model yet.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class CatalogueSource:
         folder: Path,
         cipher: Cipher,
         configured: Sequence[Model],
-        use: Callable[[list[Model], list[Limit]], None],
+        use: Callable[[list[Model], list[Limit], list[Endpoint]], None],
     ) -> None:
         self._connections = connections
         self._file = folder / "catalogue.json"
@@ -121,7 +122,8 @@ class CatalogueSource:
             endpoint.upstream_names[row["model"]] = row["upstream_name"]
             served.setdefault(row["model"], []).append(endpoint)
         models = [_model(row, served.get(row["name"], [])) for row in rows["models"]]
-        self._use(merge(self._configured, models), limits_of(rows["limits"]))
+        idle = [endpoint for endpoint in endpoints.values() if not endpoint.upstream_names]
+        self._use(merge(self._configured, models), limits_of(rows["limits"]), idle)
 
     def _endpoint(self, row: dict[str, Any]) -> Endpoint:
         endpoint = Endpoint(

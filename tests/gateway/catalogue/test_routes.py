@@ -1,0 +1,149 @@
+"""The catalogue by API: what an operator does, what nobody reads, what a server doesn't read."""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from chappe.core import telemetry
+from chappe.core.database import Database
+from chappe.core.errors import ChappeError
+from chappe.gateway.catalogue import routes
+from chappe.identity.keys import create_key
+from gateway_tower import Server, Tower
+
+SECRET = "sk-of-the-endpoint-0123456789"
+
+
+class Open:
+    """Settings that the routes read."""
+
+    anonymous_page = False
+
+
+@pytest.fixture
+async def operator(gate: Tower) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client with the key of who operates the installation."""
+    database = Database(gate.database_url, 2)
+    async with database.session() as session:
+        key = await create_key(session, "operator", ("models", "operate"))
+    api = FastAPI()
+    api.include_router(routes.router)
+    api.state.gateway, api.state.database, api.state.settings = gate.gateway, database, Open()
+
+    async def problem(_: Any, error: Exception) -> JSONResponse:
+        assert isinstance(error, ChappeError)
+        return JSONResponse({"code": error.code}, error.status)
+
+    api.add_exception_handler(ChappeError, problem)
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(api),
+        base_url="http://t/api/admin",
+        headers={"authorization": f"Bearer {key}"},
+    ) as client:
+        yield client
+    await database.close()
+
+
+async def test_a_model_from_its_first_server_to_its_end(
+    gate: Tower, operator: httpx2.AsyncClient
+) -> None:
+    server = await gate.start_server(Server())
+    endpoint = {"name": "e", "url": server.url, "secret": SECRET, "engine": "vllm"}
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(telemetry.JsonFormatter())
+    root, before = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        assert (await operator.put("/models/m", json={"name": "m"})).status_code == 204
+        put = await operator.put("/endpoints/e", json=endpoint | {"serves": {"m": "M"}})
+        assert put.status_code == 204
+        await gate.until(lambda: gate.gateway.catalogue.endpoints())
+        messages: Any = [{"role": "user", "content": "x"}]
+        await gate.client().chat.completions.create(model="m", messages=messages)
+        assert f"bearer {SECRET}" in server.headers[-1].lower()
+        listed = await operator.get("/endpoints")
+        assert listed.json()[0]["has_secret"]
+        tested = (await operator.post("/endpoints/e/test")).json()
+        assert tested == {"well": True, "engine": "openai", "models": []}
+        moved = endpoint | {"url": "http://127.0.0.1:9/v1"}
+        del moved["secret"]
+        refused = await operator.put("/endpoints/e", json=moved)
+        assert (refused.status_code, refused.json()["code"]) == (422, "secret_needed")
+        drained = await operator.post("/endpoints/e/drain")
+        assert drained.status_code == 204
+        await gate.until(lambda: gate.gateway.catalogue.endpoints()[0].drained)
+        assert (await operator.delete("/models/m")).json()["code"] == "object_in_use"
+        assert (await operator.delete("/endpoints/e")).status_code == 204
+        assert (await operator.delete("/models/m")).status_code == 204
+        bad = await operator.put("/endpoints/e", json=endpoint | {"url": "x", "labels": 3})
+        assert bad.status_code == 422
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+    kept = str(await gate.execute("select a::text from audit_entry a"))
+    for text in (written.getvalue(), kept, listed.text, refused.text):
+        assert SECRET not in text
+
+
+async def test_an_endpoint_that_is_not_well_is_told(
+    gate: Tower, operator: httpx2.AsyncClient
+) -> None:
+    await operator.put("/models/m", json={"name": "m"})
+    endpoint = {"name": "e", "url": "http://127.0.0.1:9/v1", "serves": {"m": "m"}}
+    await operator.put("/endpoints/e", json=endpoint)
+    await gate.until(lambda: gate.gateway.catalogue.endpoints())
+    tested = (await operator.post("/endpoints/e/test")).json()
+    assert not tested["well"] and tested["detail"]
+
+
+@pytest.mark.parametrize("source", ["secret_env", "secret_file"])
+async def test_a_server_does_not_read_its_own_files_for_a_caller(
+    gate: Tower, operator: httpx2.AsyncClient, source: str
+) -> None:
+    endpoint = {"name": "e", "url": "http://h/v1", source: "/etc/passwd"}
+    assert (await operator.put("/endpoints/e", json=endpoint)).status_code == 422
+    toml = f'[[endpoints]]\nname = "e"\nurl = "http://h/v1"\n{source} = "/etc/passwd"'
+    applied = await operator.post("/apply", json={"toml": toml, "dry_run": False})
+    assert applied.status_code == 422
+    assert (await operator.get("/endpoints")).json() == []
+
+
+async def test_a_file_is_tried_then_applied(gate: Tower, operator: httpx2.AsyncClient) -> None:
+    body = {"toml": '[[models]]\nname = "m"\npublic = false\n'}
+    tried = (await operator.post("/apply", json=body)).json()
+    assert [(c["act"], c["name"]) for c in tried] == [("create", "m")]
+    assert (await operator.get("/models")).json() == []
+    assert (await operator.post("/apply", json=body | {"dry_run": False})).json() == tried
+    await gate.until(lambda: gate.gateway.catalogue.get("m"))
+    assert (await operator.post("/apply", json=body)).json() == []
+
+
+async def test_what_a_server_announces_is_taken_by_hand(
+    gate: Tower, operator: httpx2.AsyncClient
+) -> None:
+    """A server that serves nothing yet is looked at too: what it announces is proposed."""
+    server = await gate.start_server(Server(announces=["org/new"]))
+    await operator.put("/endpoints/e", json={"name": "e", "url": server.url})
+    await gate.until(lambda: gate.gateway.catalogue.endpoints())
+    assert (await operator.post("/endpoints/e/test")).json()["models"] == ["org/new"]
+    for _ in range(200):
+        if proposed := (await operator.get("/proposals")).json():
+            break
+        await asyncio.sleep(0.05)
+    assert gate.gateway.catalogue.all() == []
+    decision = {"endpoint": "e", "upstream_name": proposed[0]["upstream_name"], "model": "new"}
+    assert (await operator.post("/proposals", json=decision)).status_code == 204
+    await gate.until(lambda: gate.gateway.catalogue.get("new"))
+    messages: Any = [{"role": "user", "content": "x"}]
+    await gate.client().chat.completions.create(model="new", messages=messages)
+    assert server.requests[-1]["model"] == "org/new"
+    assert (await operator.get("/proposals")).json() == []
