@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _STALLED_SECONDS = 30.0
 _RECOVER_EVERY_SECONDS = 15.0
 _RESTART_SECONDS = 5.0
+_STOP_SECONDS = 6.0
 
 
 class Runtime:
@@ -104,13 +105,16 @@ class Runtime:
     async def stop(self) -> None:
         """Stop what was started, last first."""
         self._stopping = True
-        for task in (self._watch, self._worker):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await asyncio.wait_for(task, 8)
+        # Each of these may wait for a database that is away: together, and not for long.
+        tasks = {task for task in (self._watch, self._worker) if task is not None}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            ended = asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait({ended}, timeout=_STOP_SECONDS)
         if hasattr(self, "queue"):
-            await self.queue.close_async()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.queue.close_async(), _STOP_SECONDS)
         if hasattr(self, "gateway"):
             try:
                 await self.gateway.stop()
