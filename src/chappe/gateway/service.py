@@ -37,6 +37,7 @@ from chappe.gateway.metrics import GatewayMetrics
 from chappe.gateway.quotas import Limit, Quotas, Work
 from chappe.gateway.quotas.energy import energy_wh
 from chappe.gateway.quotas.estimate import bound
+from chappe.gateway.quotas.store import sweep_windows
 from chappe.gateway.retries import RetryBudget
 from chappe.gateway.streams import ModelStream, error_message, unit_vectors
 from chappe.gateway.terms import DEFAULT, Terms
@@ -171,10 +172,12 @@ class Gateway:
         await self.connections.close()
 
     async def _enforce_retention(self) -> None:
-        """Once a day, accounts that are too old go; the hourly sums stay."""
+        """Once a day, accounts that are too old go (the hourly sums stay), and ended windows."""
         while True:
             try:
                 await enforce(self.connections, self._settings.accounts_retention_months)
+                async with self.connections.transaction() as connection:
+                    await sweep_windows(connection)
             except (ChappeError, psycopg.Error) as error:
                 log.warning("retention_postponed", extra={"reason": type(error).__name__})
             await asyncio.sleep(_DAY_SECONDS)
