@@ -8,6 +8,7 @@ close: slot, connection, quota and account are given back, once, in every path, 
 
 import logging
 import time
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from chappe.core.errors import ChappeError
 from chappe.gateway.accounts import Account, Outcome
 from chappe.gateway.catalogue import LEVELS, Endpoint, Model
+from chappe.gateway.choices import Choice
 from chappe.gateway.dispatch import prefix
 from chappe.gateway.dispatch.job import Job
 from chappe.gateway.dispatch.job import Outcome as EndpointOutcome
@@ -60,12 +62,13 @@ class Exchange:
 
     # What an exchange begins with; most of it never changes for most requests.
     model: Model
+    _choice: Choice
     outcome: Outcome = "cancelled"
     error: str | None = None
     status = 200
     body = b""
     retry_after = b""
-    content_type = "application/json"
+    content_type = b"application/json"
     streamed = False
     replaced: str | None = None
     endpoint: Endpoint | None = None
@@ -107,15 +110,15 @@ class Exchange:
             ChappeError: whatever keeps it from being answered.
         """
         request = self.request
-        models = self._gateway.route(request.model, KINDS[request.operation], self._actor)
-        self.replaced = models.replaced
+        route = self._gateway.route(request.model, KINDS[request.operation], self._actor)
+        self.replaced = route.replaced
         last: ChappeError | None = None
-        for model, clearance in zip(models.models, models.clearances, strict=True):
-            self.model = model
+        for choice in route.choices:
+            self._choice = choice
+            self.model = choice.model
             try:
-                self._check_clearance(model, clearance)
-                await self._admit(model)
-                await self._attempt_all(model)
+                await self._admit(choice)
+                await self._attempt_all(choice)
                 return
             except ChappeError as error:
                 self._release_quota()
@@ -137,28 +140,30 @@ class Exchange:
         self.outcome = "timed_out" if error.code in _TIMED_OUT else "failed"
         self.status = error.status
 
-    def _check_clearance(self, model: Model, clearance: int) -> None:
-        if clearance < 0:
-            raise ChappeError("engine_unavailable", 503, model=model.name)
-        if clearance < self._level:
-            level = LEVELS[self._level]
-            raise ChappeError("not_cleared", 403, model=model.name, level=level)
+    def _not_cleared(self, choice: Choice) -> ChappeError:
+        model = choice.model.name
+        if choice.clearance < 0:
+            return ChappeError("engine_unavailable", 503, model=model)
+        return ChappeError("not_cleared", 403, model=model, level=LEVELS[self._level])
 
-    async def _admit(self, model: Model) -> None:
-        gateway, actor, request = self._gateway, self._actor, self.request
+    async def _admit(self, choice: Choice) -> None:
+        """Within the rights and the limits: reserve the quota, and open the account."""
+        if choice.clearance < self._level:
+            raise self._not_cleared(choice)
+        gateway, request, model = self._gateway, self.request, choice.model
         work = gateway.bound(model, request)
-        reservation = gateway.quotas.try_reserve(actor, model.name, work)
+        reservation = gateway.quotas.try_reserve(choice.cover, work)
         if reservation is None:
             reservation = await gateway.quotas.reserve(
-                actor, model.name, work, gateway.counter(model, request)
+                choice.cover, work, gateway.counter(model, request)
             )
         self._reservation = reservation
-        account = self.account
-        if account is None:
-            self.account = account = gateway.open_account(
-                actor, request, model, self.terms, self._priority
+        if self.account is None:
+            self.account = gateway.open_account(
+                self._actor, request, model, self.terms, self._priority
             )
-        account.model = model.name
+        else:
+            self.account.model = model.name
         if reservation.delay:
             await gateway.pause(reservation.delay)
 
@@ -172,21 +177,21 @@ class Exchange:
         expected = min(request.output_limit or _TYPICAL_ANSWER, model.max_output_tokens)
         wait = self._gateway.longest_wait if terms.wait_seconds is None else terms.wait_seconds
         return Job(
-            organisation=self._actor.organisation,
-            priority=self._priority,
-            prompt_tokens=1 + len(prompt) // _TOKEN_BYTES,
-            output_tokens=expected if model.kind == "chat" else 1,
+            self._actor.organisation,
+            self._priority,
+            1 + len(prompt) // _TOKEN_BYTES,
+            expected if model.kind == "chat" else 1,
             # Where there is but one endpoint, it isn't to be found by what it has read.
-            prefix=prefix.chain(prompt) if len(model.endpoints) > 1 else (),
-            deadline=time.monotonic() + wait,
-            clearance=self._level,
-            streamed=bool(request.stream),
+            prefix.chain(prompt) if len(model.endpoints) > 1 else (),
+            time.monotonic() + wait,
+            None,
+            self._level,
+            bool(request.stream),
         )
 
-    async def _attempt_all(self, model: Model) -> None:
-        gateway = self._gateway
-        budget = gateway.retry_budget(model.name)
-        budget.earn()
+    async def _attempt_all(self, choice: Choice) -> None:
+        gateway, model = self._gateway, choice.model
+        choice.budget.earn()
         job = self._job = self._make_job(model)
         attempts = 0
         while True:
@@ -194,16 +199,15 @@ class Exchange:
             running = None if self._tried else gateway.dispatcher.try_place(model.name, job)
             if running is None:
                 running = await self._wait(model, job)
-            self._placed(running)
             try:
-                await self._attempt(model)
+                await self._attempt(choice, self._place(running))
                 return
             except UpstreamError as error:
                 self._end_attempt(_endpoint_outcome(error))
                 again = attempts < _ATTEMPTS and gateway.dispatcher.reachable(
                     model.name, job, self._tried
                 )
-                if not (again and budget.spend()):
+                if not (again and choice.budget.spend()):
                     if self._refused:
                         self.error, self.outcome = str(error), "failed"
                         return  # the last endpoint's own refusal is the answer
@@ -222,34 +226,35 @@ class Exchange:
         finally:
             self._queue_seconds += time.perf_counter() - waiting_from
 
-    def _placed(self, running: Running) -> None:
+    def _place(self, running: Running) -> Endpoint:
+        """It has its place: from now on that is to be given back."""
         self._running = running
         self.endpoint = endpoint = self._gateway.endpoint(running.state.endpoint.id)
-        self._tried |= {endpoint.id}
+        self._tried = self._tried | {endpoint.id} if self._tried else frozenset((endpoint.id,))
         account = self.account
         assert account is not None
-        account.endpoint = endpoint.name
-        account.site = endpoint.site
+        account.endpoint, account.site = endpoint.name, endpoint.site
+        return endpoint
 
-    async def _attempt(self, model: Model) -> None:
+    async def _attempt(self, choice: Choice, endpoint: Endpoint) -> None:
         """Send to the endpoint that was chosen, and read until something can be told."""
-        endpoint, account = self.endpoint, self.account
-        assert endpoint is not None and account is not None
-        reservation = self._reservation
+        model, account = choice.model, self.account
+        assert account is not None
         # The longest answer that the reserved quota allows, where there is one.
-        bound = model.max_output_tokens if reservation and reservation.counts_tokens else None
-        response = await self._send(
-            self.request.upstream_body(model, endpoint.upstream_names[model.name], bound)
-        )
+        bound = model.max_output_tokens if choice.cover.counts_tokens else None
+        body = self.request.upstream_body(model, endpoint.upstream_names[model.name], bound)
+        response = await self._send(endpoint, body)
+        self._response = response
+        self._heard_at = time.perf_counter()
         status = self.status = response.status
-        kind = self.content_type = response.header("content-type", "application/json")
-        if status == 200 and kind.startswith("text/event-stream"):
-            await self._open_stream(model)
+        kind = self.content_type = response.headers.get(b"content-type", b"application/json")
+        if status == 200 and kind.startswith(b"text/event-stream"):
+            await self._open_stream(choice, response)
             return
-        self.body = await response.read()
+        self.body = await response.read() if response.unread else response.take()
         self._heard_at = time.perf_counter()
         if status == 200:
-            read_whole(self.body, kind, account, _most_tokens(model))
+            read_whole(self.body, kind, account, choice.most_tokens)
             self.outcome = "completed"
             self._end_attempt("completed")
             return
@@ -260,16 +265,15 @@ class Exchange:
         self.outcome = "refused" if status < 500 else "failed"
         self._end_attempt("completed" if status < 500 else "failed")
 
-    async def _send(self, body: bytes) -> Response:
-        gateway, endpoint = self._gateway, self.endpoint
-        assert endpoint is not None
+    def _send(self, endpoint: Endpoint, body: bytes) -> Awaitable[Response]:
+        gateway = self._gateway
         if endpoint.base_url is None:
             raise UpstreamError("the engine isn't running")
         self._sent_at = self._heard_at = time.perf_counter()
         head = gateway.endpoint_head(endpoint, self.request.content_type)
         if self.terms.trace_id or gateway.tracing.active:
             head += self._trace_parent()
-        self._response = response = await gateway.upstream.send(
+        return gateway.upstream.send(
             b"POST",
             endpoint.base_url + PATHS[self.request.operation],
             head,
@@ -277,8 +281,6 @@ class Exchange:
             gateway.first_byte_timeout,
             gateway.inter_token_timeout,
         )
-        self._heard_at = time.perf_counter()
-        return response
 
     def _trace_parent(self) -> bytes:
         """The `traceparent` line for the endpoint (W3C Trace Context)."""
@@ -290,16 +292,16 @@ class Exchange:
         line = f"traceparent: 00-{account.trace_id}-{self.span_id}-{'01' if sampled else '00'}\r\n"
         return line.encode()
 
-    async def _open_stream(self, model: Model) -> None:
+    async def _open_stream(self, choice: Choice, response: Response) -> None:
         """Wait for the first event: until then, nothing was told and all can be tried elsewhere."""
-        assert self.account is not None and self._response is not None
-        most = _most_tokens(model)
+        assert self.account is not None
+        most = choice.most_tokens
         if isinstance(self.request, Request) and self.request.operation == "chat.completions":
             self._reader = ChatReader(self.request, self.account, most)
         else:
             self._reader = TypedReader(self.account, most)
         while not self._pending and not self._reader.finished:
-            data = await self._response.piece()
+            data = await response.piece()
             if not data:
                 raise UpstreamCutError("the stream ended before it began")
             self._pending = self._reader.feed(data)
@@ -396,7 +398,7 @@ class Exchange:
             if endpoint.engine in CONTINUING_ENGINES and endpoint.id not in self._tried
         )
         possible = isinstance(reader, ChatReader) and reader.text is not None and allowed
-        if not possible or not gateway.retry_budget(model.name).spend():
+        if not possible or not self._choice.budget.spend():
             self._note_failure(self._told(failure))
             raise self._told(failure) from None
         assert isinstance(reader, ChatReader) and reader.text is not None
@@ -408,19 +410,19 @@ class Exchange:
         )
         try:
             self._job = job
-            self._placed(await self._wait(model, job))
-            endpoint = self.endpoint
-            assert endpoint is not None
+            endpoint = self._place(await self._wait(model, job))
             name = endpoint.upstream_names[model.name]
             text = reader.written()
-            response = await self._send(
-                self.request.continuation_body(model, name, endpoint.engine, text, reader.tokens)
+            request = self.request
+            response = self._response = await self._send(
+                endpoint,
+                request.continuation_body(model, name, endpoint.engine, text, reader.tokens)
                 if text
-                else self.request.upstream_body(model, name)
+                else request.upstream_body(model, name),
             )
-            if response.status != 200 or not response.header("content-type").startswith(
-                "text/event-stream"
-            ):
+            self._heard_at = time.perf_counter()
+            kind = response.headers.get(b"content-type", b"")
+            if response.status != 200 or not kind.startswith(b"text/event-stream"):
                 raise UpstreamError(f"status {response.status}")
         except (UpstreamError, ChappeError) as error:
             self._end_attempt("failed")
@@ -514,8 +516,3 @@ _TIMED_OUT = frozenset(("engine_timeout", "queue_timeout"))
 
 def _endpoint_outcome(error: UpstreamError) -> EndpointOutcome:
     return "timed_out" if isinstance(error, UpstreamTimeoutError) else "failed"
-
-
-def _most_tokens(model: Model) -> int:
-    """A count above this can't be true; engines count a template's tokens, hence the margin."""
-    return 4 * model.context + 100_000

@@ -6,7 +6,6 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,13 +18,13 @@ from chappe.core.streaming import Receive, Scope, Send
 from chappe.gateway.accounts import Account, Accounts
 from chappe.gateway.accounts.retention import enforce
 from chappe.gateway.batches import Batches
-from chappe.gateway.catalogue import Catalogue, Endpoint, Kind, Model, may_use
+from chappe.gateway.catalogue import Catalogue, Endpoint, Kind, Model
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.gateway.catalogue.source import CatalogueSource
+from chappe.gateway.choices import Choices, Route
 from chappe.gateway.configured import configured_models
 from chappe.gateway.dispatch.dispatcher import Dispatcher
 from chappe.gateway.dispatch.job import Priority
-from chappe.gateway.dispatch.routing import CatalogueView, ModelView, resolve
 from chappe.gateway.engines import EngineProcess, engine_command
 from chappe.gateway.engines.detection import Examination, examine
 from chappe.gateway.engines.probing import Prober
@@ -46,26 +45,10 @@ from chappe.identity import Actor, KeyCache
 
 log = logging.getLogger(__name__)
 
-_MOST_ROUTES = 20_000
 _DAY_SECONDS = 86_400.0
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The models that may answer, best first; never empty.
-
-    Attributes:
-        replaced: the retired or deprecated model that was asked for, if so.
-        clearances: for each, the highest sensitivity level that an endpoint of it is cleared for;
-            -1 where it has no endpoint.
-    """
-
-    models: tuple[Model, ...]
-    replaced: str | None
-    clearances: tuple[int, ...]
 
 
 class Gateway:
@@ -105,9 +88,8 @@ class Gateway:
             [item.model for item in self._configured],
             self._use,
         )
-        self._budgets: dict[str, RetryBudget] = {}
+        self._choices = Choices(self.quotas, self.keys.refusals)
         self._heads: dict[tuple[str, bytes], bytes] = {}
-        self._routes: dict[tuple[str, Kind, uuid.UUID | None], tuple[Actor, Route]] = {}
         self._chats = 0
         self._no_chat = asyncio.Event()
         self._no_chat.set()
@@ -193,13 +175,8 @@ class Gateway:
         self.catalogue = Catalogue(models, idle)
         self._endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
         self._heads.clear()
-        self._routes.clear()
+        self._choices.use(self.catalogue)
         self._energy_limited = any(limit.measure == "energy_wh" for limit in limits)
-        self._view = CatalogueView.of(
-            tuple(
-                ModelView(m.name, m.aliases, m.status, m.replacement, m.fallbacks) for m in models
-            )
-        )
         self.dispatcher.update(models)
         if hasattr(self, "_prober"):
             self._prober.watch(self._endpoints.values())
@@ -216,29 +193,7 @@ class Gateway:
         Raises:
             ChappeError: `unknown_model` (404), or `model_retired` (410) without a replacement.
         """
-        known = self._routes.get((name, kind, actor.key_id))
-        if known is not None and known[0] is actor:
-            return known[1]
-        present = self.catalogue.get(name)
-        if present is not None and not may_use(actor, present):
-            self.keys.refusals.note(actor, "model.use", present.name, "not granted")
-        asked = self.catalogue.find(name, kind, actor)
-        route = resolve(name, self._view)
-        models = tuple(
-            model
-            for found in route.models
-            if (model := self.catalogue.get(found)) is not None
-            and model.kind == kind
-            and may_use(actor, model)
-        )
-        if not models:
-            raise ChappeError("model_retired", 410, model=asked.name)
-        if len(self._routes) >= _MOST_ROUTES:
-            self._routes.clear()
-        clearances = tuple(max((e.clearance for e in m.endpoints), default=-1) for m in models)
-        found = Route(models, route.replaced, clearances)
-        self._routes[name, kind, actor.key_id] = (actor, found)
-        return found
+        return self._choices.route(name, kind, actor)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """An endpoint of the catalogue in force."""
@@ -258,10 +213,7 @@ class Gateway:
 
     def retry_budget(self, model: str) -> RetryBudget:
         """What may be tried again for a model."""
-        budget = self._budgets.get(model)
-        if budget is None:
-            budget = self._budgets[model] = RetryBudget()
-        return budget
+        return self._choices.budget(model)
 
     @staticmethod
     async def pause(seconds: float) -> None:

@@ -63,10 +63,12 @@ class Pool:
         self.in_flight = 0
         self.batch_in_flight = 0
         self.batch_reading = 0
+        self._small = True
         self._batch_at = float("-inf")
         self._wakes: list[tuple[float, int]] = []
         self._next_index = 0
         self._add(endpoints, 0.0, new=False)
+        self._index_all(0.0)
 
     def __iter__(self) -> Iterator[EndpointState]:
         return iter(self._list)
@@ -86,8 +88,6 @@ class Pool:
             state = self._states.pop(gone)
             del self._by_index[state.index]
             state.health.drained = True
-            self._stale.discard(state)
-            self._buckets.place(state, -1)
         for state in self._states.values():
             endpoint = given.pop(state.id)
             if endpoint.capacity != state.endpoint.capacity:
@@ -95,9 +95,7 @@ class Pool:
             state.cache_tokens = endpoint.cache_tokens or state.cache_tokens
             state.endpoint = endpoint
         self._add(given.values(), now, new=True)
-        self._stale.clear()
-        for state in self._list:
-            self._index(state, now)
+        self._index_all(now)
 
     def _limit(self, endpoint: Endpoint) -> Limit:
         given = self.settings
@@ -113,8 +111,8 @@ class Pool:
             self._by_index[state.index] = state
             if new:
                 state.went_cold(now)
-            self._index(state, now)
         self._list = list(self._states.values())
+        self._small = len(self._list) <= _SMALL
         self._eligible.clear()
         self._clear_of = min((state.endpoint.clearance for state in self._list), default=0)
 
@@ -124,10 +122,9 @@ class Pool:
         """Could any job be placed now; where not, asking for each that waits is useless."""
         if self._wakes and self._wakes[0][0] <= now:
             self._wake(now)
-        if self._stale:
-            for state in self._stale:
-                self._index(state, now)
-            self._stale.clear()
+        if self._small:
+            self._look(now)
+            return any(state.bucket >= 0 for state in self._list)
         return not self._buckets.empty
 
     def choose(
@@ -140,36 +137,58 @@ class Pool:
             now: the moment.
             exclude: ids of endpoints that it was tried on already.
         """
-        if not self.has_room(now):
-            return None
-        batch = job.priority == "batch" and not self._is_batch_due(now)
-        if batch and self.batch_reading >= max(
-            1.0, self.settings.batch_prefill_share * len(self._list)
-        ):
-            return None
-        people = self.in_flight > self.batch_in_flight
+        if self._wakes and self._wakes[0][0] <= now:
+            self._wake(now)
+        if self._stale:
+            self._look(now)
         settings = self.settings
+        batch = job.priority == "batch" and not self._is_batch_due(now)
+        if batch and self.batch_reading >= max(1.0, settings.batch_prefill_share * len(self._list)):
+            return None
         candidates = self._candidates(job)
-        several = len(candidates) > 1
-        tokens, by_block = job.prompt_tokens, self._block_tokens(job) if several else 0.0
+        if len(candidates) == 1:
+            state = candidates[0]
+            fits = self._is_free(state, now, exclude) and (not batch or self._takes_batch(state))
+            best = state if fits else None
+        else:
+            best = self._cheapest(candidates, job, now, exclude, batch)
+        # Batch work waits for the next chance instead: looking at all would be paid at each event.
+        if best is None and not batch and not self._small:
+            return self._any(job, now, exclude)
+        return best
+
+    def _is_free(self, state: EndpointState, now: float, exclude: frozenset[str]) -> bool:
+        return (
+            state.bucket >= 0
+            and not (exclude and state.id in exclude)
+            and not is_silent(state, now, self.settings)
+        )
+
+    def _takes_batch(self, state: EndpointState) -> bool:
+        return is_open_for_batch(state, self.settings, self.in_flight > self.batch_in_flight)
+
+    def _cheapest(
+        self, candidates: list[EndpointState], job: Job, now: float, exclude: frozenset[str],
+        batch: bool,
+    ) -> EndpointState | None:  # fmt: skip
+        """Of these endpoints, the one with the least cost."""
+        settings = self.settings
+        tokens, by_block = job.prompt_tokens, self._block_tokens(job)
         depth = self._prefixes.depth
         best: EndpointState | None = None
         lowest = float("inf")
         for state in candidates:
             if state.bucket < 0 or (exclude and state.id in exclude):
                 continue
-            if batch and not is_open_for_batch(state, settings, people):
+            if batch and not self._takes_batch(state):
                 continue
             to_read = float(tokens)
             if by_block:
                 matched = depth(job.prefix, state.index, state.oldest_in_cache())
                 to_read -= matched * by_block
-            seconds = cost(state, to_read, now, settings) if several else 0.0
+            seconds = cost(state, to_read, now, settings)
             if seconds < lowest and not is_silent(state, now, settings):
                 best, lowest = state, seconds
-        # Batch work waits for the next chance instead: looking at all would be paid at each event.
-        if best is None and not batch and len(self._list) > _SMALL:
-            return self._any(job, now, exclude)
         return best
 
     def _is_batch_due(self, now: float) -> bool:
@@ -183,7 +202,7 @@ class Pool:
                 return eligible
             count, draw = len(eligible), self._random
             found = [eligible[int(draw() * count)] for _ in range(_SAMPLED)]
-        elif len(self._list) <= _SMALL:
+        elif self._small:
             return self._list
         else:
             draw, everyone = self._random, self._list
@@ -261,20 +280,19 @@ class Pool:
 
     def begin(self, endpoint: EndpointState, job: Job, now: float) -> Running:
         """The job is sent to `endpoint`."""
-        to_read = self._to_read(endpoint, job)
+        to_read = self._to_read(endpoint, job) if job.prefix else job.prompt_tokens
         self.in_flight += 1
         if job.priority == "batch":
             self.batch_in_flight += 1
+            self.batch_reading += 1
             self._batch_at = now
         self._typical += 0.02 * (to_read - self._typical)
-        reading = endpoint.batch_reading
         running = endpoint.begin(job, to_read, now)
-        self.batch_reading += endpoint.batch_reading - reading
-        if not job.streamed:
-            heapq.heappush(self._wakes, (running.due, endpoint.index))
+        if not running.streamed and running.due < endpoint.look_at:
+            self._look_later(endpoint, running.due)
         if job.prefix:
             self._prefixes.record(job.prefix, endpoint.index, endpoint.odometer)
-        self._reindex(endpoint, now)
+        self._changed(endpoint, now)
         return running
 
     def first_token(self, running: Running, now: float) -> None:
@@ -283,7 +301,7 @@ class Pool:
         reading = state.batch_reading
         state.first_token(running, now)
         self.batch_reading += state.batch_reading - reading
-        self._reindex(state, now)
+        self._changed(state, now)
 
     @staticmethod
     def progress(running: Running, tokens: int) -> None:
@@ -313,7 +331,7 @@ class Pool:
                 state.limit.served(beside, ratio, now, now - running.began)
         elif outcome != "cancelled":
             self._failed(state, now)
-        self._reindex(state, now)
+        self._changed(state, now)
 
     def _failed(self, state: EndpointState, now: float) -> None:
         others = [s for s in self._list if s is not state and s.health.state == "healthy"]
@@ -328,7 +346,7 @@ class Pool:
         """A reading of an engine's metrics."""
         state = self._states[endpoint_id]
         state.observe_metrics(metrics, now)
-        self._reindex(state, now)
+        self._changed(state, now)
 
     def observe_remote(
         self, endpoint_id: str, in_flight: int, now: float, prefill_tokens: int = 0
@@ -336,7 +354,7 @@ class Pool:
         """What the other replicas of the gateway have at an endpoint, all together."""
         state = self._states[endpoint_id]
         state.observe_remote(in_flight, prefill_tokens, now)
-        self._reindex(state, now)
+        self._changed(state, now)
 
     def load(self) -> dict[str, tuple[int, int]]:
         """Our own requests and their tokens to read by endpoint, to tell the other replicas."""
@@ -351,37 +369,63 @@ class Pool:
             if state.health.state == "ejected":
                 heapq.heappush(self._wakes, (state.health.until, state.index))
         if changed:
-            self._reindex(state, now)
+            self._changed(state, now)
 
     def drain(self, endpoint_id: str) -> None:
         """Send nothing more there; what runs there goes on."""
         state = self._states[endpoint_id]
         state.health.drained = True
-        self._index(state, 0.0)
+        self._changed(state, 0.0)
 
     def resume(self, endpoint_id: str, now: float) -> None:
         """Take a drained endpoint back."""
         state = self._states[endpoint_id]
         state.health.drained = False
-        self._reindex(state, now)
+        self._changed(state, now)
+
+    def _look_later(self, state: EndpointState, moment: float) -> None:
+        state.look_at = moment
+        heapq.heappush(self._wakes, (moment, state.index))
 
     def _wake(self, now: float) -> None:
+        """Take note of what only the time has changed."""
         while self._wakes and self._wakes[0][0] <= now:
-            state = self._by_index.get(heapq.heappop(self._wakes)[1])
+            moment, index = heapq.heappop(self._wakes)
+            state = self._by_index.get(index)
             if state is None:
                 continue
-            reading = state.batch_reading
-            state.assume_read(now)
-            self.batch_reading += state.batch_reading - reading
+            if moment >= state.look_at:
+                reading = state.batch_reading
+                state.look_at = float("inf")
+                next_due = state.assume_read(now)
+                self.batch_reading += state.batch_reading - reading
+                if next_due < float("inf"):
+                    self._look_later(state, next_due)
             state.health.wake(now)
-            self._reindex(state, now)
+            self._changed(state, now)
 
-    def _reindex(self, state: EndpointState, now: float) -> None:
-        if len(self._list) <= _SMALL:
+    def _changed(self, state: EndpointState, now: float) -> None:
+        if self._small:
             # All of a small pool is looked at anyway: it is worked out when it is asked for.
             self._stale.add(state)
         else:
             self._index(state, now)
+
+    def _look(self, now: float) -> None:
+        """Which endpoints of a small pool are open; a bucket says no more of them."""
+        settings = self.settings
+        for state in self._stale:
+            refresh(state, settings)
+            state.bucket = 0 if is_open(state, settings, now) else -1
+        self._stale.clear()
+
+    def _index_all(self, now: float) -> None:
+        self._buckets = Buckets()
+        for state in self._list:
+            state.bucket = -1
+        self._stale.clear()
+        for state in self._list:
+            self._changed(state, now)
 
     def _index(self, state: EndpointState, now: float) -> None:
         refresh(state, self.settings)

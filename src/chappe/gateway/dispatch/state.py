@@ -1,5 +1,9 @@
 """What the gateway knows of one endpoint: its own requests exactly, the rest approximately."""
 
+import math
+
+import msgspec
+
 from chappe.gateway.dispatch.capacity import Limit
 from chappe.gateway.dispatch.health import Health
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job
@@ -17,7 +21,7 @@ _KV_FULL = 0.95
 _LEARN_EVERY = 0.01
 
 
-class Running:
+class Running(msgspec.Struct, eq=False, gc=False):
     """A request at an endpoint, from :meth:`EndpointState.begin` to :meth:`EndpointState.end`.
 
     Attributes:
@@ -27,29 +31,26 @@ class Running:
         ahead: tokens that the endpoint had to read before its first token, its own included.
         streams: requests that were writing there when it was sent.
         due: moment at which the first token was expected.
-        tokens: tokens seen so far, by :meth:`progress`.
+        held: tokens of KV memory that it will hold at its end.
+        batch, trial: is it batch work; is it the one request of an endpoint on trial.
         streamed: does its first token show.
+        tokens: tokens seen so far, by :meth:`progress`.
+        beside: requests there when its first token came.
     """
 
-    __slots__ = (
-        "ahead", "batch", "began", "beside", "due", "first_at", "held", "state", "streamed",
-        "streams", "to_read", "tokens", "trial",
-    )  # fmt: skip
-
-    def __init__(self, state: "EndpointState", now: float) -> None:
-        self.state = state
-        self.began = now
-        self.first_at: float | None = None
-        self.to_read = 0
-        self.ahead = 0
-        self.streams = 0
-        self.due = now
-        self.tokens = 0
-        self.held = 0
-        self.beside = 0
-        self.batch = False
-        self.trial = False
-        self.streamed = True
+    state: "EndpointState"
+    began: float
+    to_read: int
+    ahead: int
+    streams: int
+    due: float
+    held: int
+    batch: bool
+    trial: bool
+    streamed: bool
+    first_at: float | None = None
+    tokens: int = 0
+    beside: int = 0
 
     def progress(self, tokens: int) -> None:
         """`tokens` more were seen."""
@@ -69,15 +70,17 @@ class EndpointState:
         limit: how many requests it may hold.
         reading: our requests whose first token hasn't come, oldest first.
         oldest: the first of them.
+        look_at: when the pool looks for answers that come whole and are to be taken for begun;
+            infinite while it doesn't.
         odometer: tokens sent there in all; cache_from: the odometer when its cache was last empty.
     """
 
     __slots__ = (
         "batch_in_flight", "batch_reading", "bucket", "by_token", "cache_from", "cache_tokens",
         "endpoint", "health", "in_flight", "index", "kv_at_reading", "kv_tokens", "kv_usage",
-        "learn_read_at", "learn_write_at", "limit", "metrics_at", "odometer", "oldest", "others",
-        "others_at", "others_prefill", "penalty", "position", "prefill_tokens", "read", "reading",
-        "reading_since", "trials", "warm_from", "write",
+        "learn_read_at", "learn_write_at", "limit", "look_at", "metrics_at", "odometer", "oldest",
+        "others", "others_at", "others_prefill", "penalty", "position", "prefill_tokens", "read",
+        "reading", "reading_since", "trials", "warm_from", "write",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, settings: DispatchSettings, index: int) -> None:
@@ -106,9 +109,10 @@ class EndpointState:
         self.cache_tokens = endpoint.cache_tokens
         self.odometer = 0
         self.cache_from = 0
-        self.reading: dict[int, Running] = {}
+        self.reading: dict[Running, None] = {}
         self.oldest: Running | None = None
         self.reading_since = 0.0
+        self.look_at = float("inf")
         self.learn_read_at = self.learn_write_at = 0.0
         self.trials = 0
         self.warm_from = float("-inf")
@@ -135,26 +139,26 @@ class EndpointState:
 
     def begin(self, job: Job, to_read: int, now: float) -> Running:
         """A request is sent: `to_read` of its prompt's tokens aren't in the endpoint's cache."""
-        running = Running(self, now)
-        running.batch = job.priority == "batch"
-        running.streamed = job.streamed
-        running.trial = self.health.state == "trial"
-        running.to_read = to_read
-        running.ahead = self.prefill_tokens + self.others_prefill + to_read
-        running.streams = self.streams
-        running.due = now + self.read.at(running.ahead, running.streams)
-        running.held = job.work
-        if self.oldest is None:
+        reading = self.reading
+        batch, trial = job.priority == "batch", self.health.state == "trial"
+        ahead = self.prefill_tokens + self.others_prefill + to_read
+        streams = self.in_flight + self.others - len(reading)
+        held = job.prompt_tokens + job.output_tokens
+        running = Running(
+            self, now, to_read, ahead, streams, now + self.read.at(ahead, streams), held, batch,
+            trial, job.streamed,
+        )  # fmt: skip
+        if not reading:
             self.reading_since = now
             self.oldest = running
-        self.reading[id(running)] = running
+        reading[running] = None
         self.prefill_tokens += to_read
-        self.kv_tokens += running.held
+        self.kv_tokens += held
         self.odometer += to_read + job.output_tokens
         self.in_flight += 1
-        self.trials += running.trial
-        self.batch_in_flight += running.batch
-        self.batch_reading += running.batch
+        self.trials += trial
+        self.batch_in_flight += batch
+        self.batch_reading += batch
         return running
 
     def first_token(self, running: Running, now: float) -> None:
@@ -167,19 +171,35 @@ class EndpointState:
             self.learn_read_at = now + _LEARN_EVERY
             self.read.learn(running.ahead, running.streams, now - running.began)
 
-    def assume_read(self, now: float) -> None:
-        """Answers that come whole are taken for begun when their first token was due."""
-        due = [r for r in self.reading.values() if not r.streamed and r.due <= now]
+    def assume_read(self, now: float) -> float:
+        """Answers that come whole are taken for begun when their first token was due.
+
+        Returns:
+            When the next one is due; infinite when there is none. An engine reads its prompts in
+            order, so the first that isn't due yet ends the search.
+        """
+        due = []
+        next_due = math.inf
+        for running in self.reading:
+            if running.due > now:
+                next_due = running.due
+                break
+            if not running.streamed:
+                due.append(running)
         for running in due:
             self._read(running, now)
             running.beside = self.load
+        return next_due
 
     def _read(self, running: Running, now: float) -> bool:
         """Its prompt isn't to be read any more; False when that was known already."""
-        if self.reading.pop(id(running), None) is None:
+        reading = self.reading
+        if running not in reading:
             return False
+        del reading[running]
         self.reading_since = now
-        self.oldest = next(iter(self.reading.values()), None)
+        if running is self.oldest:
+            self.oldest = next(iter(reading), None)
         self.prefill_tokens -= running.to_read
         self.batch_reading -= running.batch
         return True

@@ -91,8 +91,7 @@ class Door:
     def _whole(self, call: Call, exchange: Exchange, headers: bytes) -> None:
         body = exchange.body
         if exchange.status == 200:
-            kind = exchange.content_type.encode("latin-1")
-            call.send(200, b"content-type: %b\r\n%b" % (kind, headers), body)
+            call.send(200, b"content-type: %b\r\n%b" % (exchange.content_type, headers), body)
             return
         if exchange.retry_after:
             headers += b"retry-after: %b\r\n" % exchange.retry_after

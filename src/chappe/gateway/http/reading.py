@@ -323,14 +323,14 @@ class _Whole(msgspec.Struct):
 _WHOLE = msgspec.json.Decoder(_Whole)
 
 
-def read_whole(body: bytes, content_type: str, counts: Counts, most: int) -> None:
+def read_whole(body: bytes, content_type: bytes, counts: Counts, most: int) -> None:
     """Read the usage of an answer that isn't streamed; text answers (transcripts) have none.
 
     Raises:
         UpstreamCutError: it says that it is JSON and isn't.
     """
     counts.first_token()
-    if not content_type.startswith("application/json"):
+    if not content_type.startswith(b"application/json"):
         return
     try:
         answer = _WHOLE.decode(body)

@@ -264,6 +264,15 @@ class Response:
         value = self.headers.get(name.encode())
         return default if value is None else value.decode("latin-1")
 
+    @property
+    def unread(self) -> bool:
+        """Is something of the body still to come; if not, :meth:`take` gives all of it."""
+        return not self._connection.complete
+
+    def take(self) -> bytes:
+        """What has come of the body since the last time."""
+        return self._connection.take()
+
     async def piece(self) -> bytes:
         """What has come of the body, as soon as there is something; empty at its end.
 

@@ -6,6 +6,7 @@ server's power over the time that the answer takes. It ignores the tokens that a
 """
 
 import math
+from functools import lru_cache
 
 from chappe.gateway.catalogue import Model
 
@@ -27,9 +28,14 @@ _UNKNOWN_BILLIONS = 8.0
 def energy_wh(model: Model, tokens_in: int, tokens_out: int) -> float:
     """Watt-hours of a request, for a model of 8 billion parameters where they aren't known."""
     active = model.parameters_active or model.parameters_total or _UNKNOWN_BILLIONS
-    total = model.parameters_total or active
+    return _by_token(active, model.parameters_total or active) * tokens_out
+
+
+@lru_cache(maxsize=1024)
+def _by_token(active: float, total: float) -> float:
+    """Watt-hours of one token of an answer, by billions of parameters."""
     gpus = 2.0 ** max(0, math.ceil(math.log2(1.2 * total * 16 / 8 / _GPU_GIGABYTES)))
     gpu = _GPU_WH_BY_BILLION * active + _GPU_WH
     seconds = _SECONDS_BY_BILLION * active + _SECONDS
     server = seconds / 3600 * _SERVER_WATTS * gpus / _SERVER_GPUS / _BATCH
-    return _PUE * (server + gpus * gpu) * tokens_out
+    return _PUE * (server + gpus * gpu)

@@ -78,15 +78,15 @@ class Lease:
     """
 
     __slots__ = (
-        "_asked_at", "_boost", "_busy", "_pacing", "_rate", "_told", "alone", "amount", "charge",
-        "denied", "denied_until", "full", "held", "late", "limit", "others", "prompt", "refill_at",
+        "_asked_at", "_boost", "_busy", "_pacing", "_rate", "_told", "alone", "amount", "denied",
+        "denied_until", "full", "held", "late", "limit", "others", "prompt", "rates", "refill_at",
         "refuses", "spent", "start", "turn", "until", "used", "waiting", "warn_from", "window",
     )  # fmt: skip
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
         self.amount = limit.amount
-        self.charge = limit.charger()
+        self.rates = limit.rates
         self.refuses = limit.action == "refuse"
         self.start: float | None = None if limit.period else -math.inf
         self.until = -math.inf
@@ -143,7 +143,7 @@ class Lease:
             self.held = min(self.held, self.used)
         self.limit = limit
         self.amount = limit.amount
-        self.charge = limit.charger()
+        self.rates = limit.rates
         self.refuses = limit.action == "refuse"
         self.denied_until = self.refill_at = -math.inf
         self._set_warning()

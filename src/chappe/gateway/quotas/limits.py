@@ -1,10 +1,11 @@
 """A limit: whose, on what, how much, and what a request costs under it. Pure."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+
+import msgspec
 
 from chappe.identity import Actor
 
@@ -21,8 +22,7 @@ PERIODS: tuple[Period, ...] = ("minute", "day", "month")
 ACTIONS: tuple[Action, ...] = ("warn", "slow", "refuse")
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, gc=False):
     """What a request costs, or may cost at most.
 
     Attributes:
@@ -35,6 +35,26 @@ class Work:
     tokens_out: int = 0
     audio_seconds: float = 0.0
     energy_wh: float = 0.0
+
+
+class Rates(msgspec.Struct, frozen=True, gc=False):
+    """What a limit charges: for each request, and for each unit of its work."""
+
+    request: float = 0.0
+    read: float = 0.0
+    written: float = 0.0
+    audio_second: float = 0.0
+    energy_wh: float = 0.0
+
+    def charge(self, work: Work) -> float:
+        """What a piece of work costs, in the limit's own unit."""
+        return (
+            self.request
+            + self.read * work.tokens_in
+            + self.written * work.tokens_out
+            + self.audio_second * work.audio_seconds
+            + self.energy_wh * work.energy_wh
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +96,18 @@ class Limit:
             case "model" | "installation":
                 return True
 
-    def charger(self) -> Callable[[Work], float]:
-        """What gives the cost of a piece of work, in the limit's own unit."""
-        read, written = self.input_weight, self.output_weight
+    @property
+    def rates(self) -> Rates:
+        """What it charges."""
         match self.measure:
             case "tokens":
-                return lambda work: read * work.tokens_in + written * work.tokens_out
+                return Rates(read=self.input_weight, written=self.output_weight)
             case "requests" | "concurrency":
-                return lambda work: 1.0
+                return Rates(request=1.0)
             case "audio_seconds":
-                return lambda work: work.audio_seconds
+                return Rates(audio_second=1.0)
             case "energy_wh":
-                return lambda work: work.energy_wh
+                return Rates(energy_wh=1.0)
 
 
 def window_start(period: Period, moment: float) -> float:

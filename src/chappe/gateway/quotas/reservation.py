@@ -2,10 +2,11 @@
 
 import math
 
+import msgspec
+
 from chappe.gateway.quotas.clock import DatabaseClock
 from chappe.gateway.quotas.lease import Lease
-from chappe.gateway.quotas.limits import window_end
-from chappe.identity import Actor
+from chappe.gateway.quotas.limits import Work, window_end
 
 _KEPT_SECONDS = 0.25
 _TOLD = ("requests", "tokens")
@@ -15,21 +16,32 @@ class Cover:
     """The limits that cover what an actor asks of a model.
 
     Attributes:
-        actor: the actor, as it was when this was worked out.
         leases: what this process holds of each.
         counts_tokens: must an answer's length be bounded, because tokens are limited.
     """
 
-    __slots__ = ("_lines", "_lines_until", "actor", "counts_tokens", "leases")
+    __slots__ = ("_lines", "_lines_until", "_plain", "counts_tokens", "leases")
 
-    def __init__(self, actor: Actor, leases: tuple[Lease, ...]) -> None:
-        self.actor = actor
+    def __init__(self, leases: tuple[Lease, ...]) -> None:
         self.leases = leases
         self.counts_tokens = any(
             lease.refuses and lease.limit.measure == "tokens" for lease in leases
         )
+        self._plain = all(
+            lease.limit.measure in ("requests", "concurrency", "tokens") for lease in leases
+        )
         self._lines = b""
         self._lines_until = 0.0
+
+    def charges(self, work: Work) -> list[float]:
+        """What each of the limits charges for a piece of work."""
+        if not self._plain:
+            return [lease.rates.charge(work) for lease in self.leases]
+        read, written = work.tokens_in, work.tokens_out
+        return [
+            rates.request + rates.read * read + rates.written * written
+            for rates in [lease.rates for lease in self.leases]
+        ]
 
     def header_lines(self, clock: DatabaseClock, now: float) -> bytes:
         """`x-ratelimit-*` lines for the tightest limits on requests and on tokens."""
@@ -64,7 +76,7 @@ def seconds_left(lease: Lease, clock: DatabaseClock, now: float) -> float:
     return max(0.0, window_end(period, start) - clock.earliest(now))
 
 
-class Reservation:
+class Reservation(msgspec.Struct, eq=False):
     """What a request holds of the limits that cover it, until it is settled.
 
     Attributes:
@@ -76,15 +88,12 @@ class Reservation:
         settled: was it given back.
     """
 
-    __slots__ = ("charges", "cover", "delay", "settled", "warnings", "windows")
-
-    def __init__(self, cover: Cover, charges: list[float], windows: list[int]) -> None:
-        self.cover = cover
-        self.charges = charges
-        self.windows = windows
-        self.delay = 0.0
-        self.warnings: tuple[str, ...] = ()
-        self.settled = False
+    cover: Cover
+    charges: list[float]
+    windows: list[int]
+    delay: float = 0.0
+    warnings: tuple[str, ...] = ()
+    settled: bool = False
 
     @property
     def counts_tokens(self) -> bool:

@@ -4,7 +4,8 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+
+import msgspec
 
 from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
@@ -15,9 +16,8 @@ from chappe.gateway.quotas.limits import Limit, Work, pace
 from chappe.gateway.quotas.refusal import QuotaError, describe
 from chappe.gateway.quotas.replicas import Load, ReplicaSet
 from chappe.gateway.quotas.reservation import Cover, Reservation, seconds_left
-from chappe.identity import SYSTEM, Actor
+from chappe.identity import Actor
 
-_MOST_COVERS = 20_000
 _LONGEST_DELAY_SECONDS = 30.0
 _DENIED_SECONDS = 0.1
 _BETWEEN_SECONDS = 0.01
@@ -25,7 +25,7 @@ _TRIES = 20
 
 Counter = Callable[[], Awaitable[int | None]]
 
-_FREE = Reservation(Cover(SYSTEM, ()), [], [])
+_FREE = Reservation(Cover(()), [], [])
 _FREE.settled = True
 
 
@@ -56,7 +56,6 @@ class Quotas:
         self._monotonic = monotonic
         self._limits: dict[uuid.UUID, Limit] = {}
         self._leases: dict[uuid.UUID, Lease] = {}
-        self._covers: dict[tuple[uuid.UUID | str, str], Cover] = {}
         self.refused: dict[tuple[str, str], int] = {}
 
     async def start(self) -> None:
@@ -85,16 +84,13 @@ class Quotas:
             elif limit != lease.limit:
                 lease.change(limit)
                 self._keeper.watch(lease)
-        self._covers.clear()
 
     def _given_up(self) -> None:
         for lease in self._leases.values():
             lease.forget()
 
-    def _cover(self, actor: Actor, model: str) -> Cover:
-        """The limits that cover what an actor asks of a model; worked out once."""
-        if len(self._covers) >= _MOST_COVERS:
-            self._covers.clear()
+    def cover(self, actor: Actor, model: str) -> Cover:
+        """The limits that cover what an actor asks of a model, until they change."""
         leases = []
         for limit in self._limits.values():
             if limit.covers(actor, model):
@@ -102,20 +98,39 @@ class Quotas:
                 if lease is None:
                     lease = self._leases[limit.id] = Lease(limit)
                 leases.append(lease)
-        cover = Cover(actor, tuple(leases))
-        self._covers[actor.key_id or actor.kind, model] = cover
-        return cover
+        return Cover(tuple(leases))
 
     # Reserving
 
-    def try_reserve(self, actor: Actor, model: str, work: Work) -> Reservation | None:
-        """A reservation from what is held here; None when :meth:`reserve` has to ask."""
-        cover = self._covers.get((actor.key_id or actor.kind, model))
-        if cover is None or cover.actor is not actor:
-            cover = self._cover(actor, model)
-        if not cover.leases:
+    def try_reserve(self, cover: Cover, work: Work) -> Reservation | None:
+        """A reservation from what is held here; None when :meth:`reserve` has to ask.
+
+        The sums of :meth:`Rates.charge` and :meth:`Lease.take` are written out for the case in
+        which every lease holds enough: each request pays for them.
+        """
+        leases = cover.leases
+        if not leases:
             return _FREE
-        return self._take(cover, [lease.charge(work) for lease in cover.leases])
+        now = self._monotonic()
+        charges = cover.charges(work)
+        windows = []
+        for lease, charge in zip(leases, charges):  # noqa: B905 (a hot path)
+            if now >= lease.until or lease.used + charge > lease.held or not lease.refuses:
+                return self._take(cover, charges)
+            windows.append(lease.window)
+        beyond = False
+        for lease, charge in zip(leases, charges):  # noqa: B905 (a hot path)
+            used = lease.used = lease.used + charge
+            lease.spent += charge
+            if used > lease.refill_at:
+                lease.refill_at = float("inf")
+                self._keeper.kick(lease)
+            if used > lease.warn_from:
+                beyond = True
+        reservation = Reservation(cover, charges, windows)
+        if beyond:
+            self._note_beyond(reservation, now)
+        return reservation
 
     def _take(self, cover: Cover, charges: list[float]) -> Reservation | None:
         """Take of every lease, or of none."""
@@ -155,14 +170,11 @@ class Quotas:
                 reservation.delay = max(reservation.delay, delay)
         reservation.warnings = tuple(warnings)
 
-    async def reserve(
-        self, actor: Actor, model: str, work: Work, count: Counter | None = None
-    ) -> Reservation:
+    async def reserve(self, cover: Cover, work: Work, count: Counter | None = None) -> Reservation:
         """A reservation, asking the database where it must.
 
         Args:
-            actor: who asks.
-            model: of which model.
+            cover: the limits, as :meth:`cover` gives them.
             work: what it may cost at most.
             count: counts the prompt's tokens; called only when the bound is too much.
 
@@ -170,8 +182,7 @@ class Quotas:
             ChappeError: `quota_exceeded` or `quota_too_small` (429); `database_unreachable` (503)
                 when the database is away and what is held of a limit is used up.
         """
-        cover = self._cover(actor, model)
-        charges = [lease.charge(work) for lease in cover.leases]
+        charges = cover.charges(work)
         tries = 0
         while (reservation := self._take(cover, charges)) is None:
             refused = self._denied(cover, charges)
@@ -183,8 +194,8 @@ class Quotas:
             if count is not None and refused[0].limit.measure == "tokens":
                 real, count = await count(), None
                 if real is not None and real + TEMPLATE_TOKENS < work.tokens_in:
-                    work = replace(work, tokens_in=real + TEMPLATE_TOKENS)
-                    charges = [lease.charge(work) for lease in cover.leases]
+                    work = msgspec.structs.replace(work, tokens_in=real + TEMPLATE_TOKENS)
+                    charges = cover.charges(work)
                     continue
             raise self._refusal(*refused)
         return reservation
@@ -256,9 +267,8 @@ class Quotas:
 
     def settle(self, reservation: Reservation, used: Work) -> None:
         """Charge what a request did cost; once, whatever became of it, and without waiting."""
-        if reservation.settled:
-            return
-        self._end(reservation, [lease.charge(used) for lease in reservation.cover.leases])
+        if not reservation.settled:
+            self._end(reservation, reservation.cover.charges(used))
 
     def release(self, reservation: Reservation) -> None:
         """Give back all of it, the request included: it was never sent."""
@@ -268,15 +278,12 @@ class Quotas:
     def _end(self, reservation: Reservation, spent: list[float]) -> None:
         reservation.settled = True
         now = self._monotonic()
-        for lease, charge, window, cost in zip(
-            reservation.cover.leases,
-            reservation.charges,
-            reservation.windows,
-            spent,
-            strict=True,
+        watch = self._keeper.watch
+        for lease, charge, window, cost in zip(  # noqa: B905 (a hot path)
+            reservation.cover.leases, reservation.charges, reservation.windows, spent
         ):
             lease.give(charge, cost, window, now)
-            self._keeper.watch(lease)
+            watch(lease)
             if lease.prompt:
                 self._keeper.kick(lease)
 
