@@ -50,6 +50,7 @@ async def measure(url: str) -> dict[str, float]:
     quotas = Quotas(connections, uuid.uuid4())
     await quotas.start()
     quotas.set_limits(limits)
+    cover = quotas.cover(actor, "m")
     bound, used = Work(300, 1000), Work(200, 150)
     requests = asked = 0
     spent = told = 0.0
@@ -57,10 +58,10 @@ async def measure(url: str) -> dict[str, float]:
     while time.monotonic() < end:
         begun = time.process_time()
         for _ in range(_BURST):
-            reservation = quotas.try_reserve(actor, "m", bound)
+            reservation = quotas.try_reserve(cover, bound)
             if reservation is None:
                 asked += 1
-                reservation = await quotas.reserve(actor, "m", bound)
+                reservation = await quotas.reserve(cover, bound)
             quotas.settle(reservation, used)
         spent += time.process_time() - begun
         begun = time.process_time()

@@ -9,7 +9,7 @@ close: slot, connection, quota and account are given back, once, in every path, 
 import logging
 import time
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,7 +18,7 @@ from chappe.gateway.accounts import Account, Outcome
 from chappe.gateway.catalogue import LEVELS, Endpoint, Model
 from chappe.gateway.choices import Choice
 from chappe.gateway.dispatch import prefix
-from chappe.gateway.dispatch.job import Job
+from chappe.gateway.dispatch.job import Job, Priority
 from chappe.gateway.dispatch.job import Outcome as EndpointOutcome
 from chappe.gateway.dispatch.state import Running
 from chappe.gateway.http.audio import AudioRequest
@@ -26,6 +26,7 @@ from chappe.gateway.http.reading import DONE, ChatReader, TypedReader, read_whol
 from chappe.gateway.http.request import CONTINUING_ENGINES, KINDS, PATHS, Request
 from chappe.gateway.http.upstream import (
     Response,
+    Sink,
     UpstreamCutError,
     UpstreamError,
     UpstreamTimeoutError,
@@ -99,6 +100,7 @@ class Exchange:
         self.terms = terms
         self._level = max(actor.level, terms.level)
         self._began = time.perf_counter()
+        self._priority: Priority = terms.priority or request.priority or "normal"
         self.request = request
 
     # From the request to the head of the answer
@@ -117,7 +119,8 @@ class Exchange:
             self._choice = choice
             self.model = choice.model
             try:
-                await self._admit(choice)
+                if self._admit(choice) is None:
+                    await self._admit_later(choice)
                 await self._attempt_all(choice)
                 return
             except ChappeError as error:
@@ -146,30 +149,44 @@ class Exchange:
             return ChappeError("engine_unavailable", 503, model=model)
         return ChappeError("not_cleared", 403, model=model, level=LEVELS[self._level])
 
-    async def _admit(self, choice: Choice) -> None:
-        """Within the rights and the limits: reserve the quota, and open the account."""
+    def _admit(self, choice: Choice) -> Account | None:
+        """Within the rights and the limits: reserve the quota, and open the account.
+
+        None when :meth:`_admit_later` has to ask for the quota, or to wait.
+        """
         if choice.clearance < self._level:
             raise self._not_cleared(choice)
-        gateway, request, model = self._gateway, self.request, choice.model
-        work = gateway.bound(model, request)
-        reservation = gateway.quotas.try_reserve(choice.cover, work)
+        gateway, model = self._gateway, choice.model
+        work = gateway.bound(model, self.request)
+        reservation = self._reservation = gateway.quotas.try_reserve(choice.cover, work)
         if reservation is None:
-            reservation = await gateway.quotas.reserve(
-                choice.cover, work, gateway.counter(model, request)
+            return None
+        account = self._open(model)
+        return None if reservation.delay else account
+
+    async def _admit_later(self, choice: Choice) -> None:
+        gateway, model = self._gateway, choice.model
+        reservation = self._reservation
+        if reservation is None:
+            reservation = self._reservation = await gateway.quotas.reserve(
+                choice.cover,
+                gateway.bound(model, self.request),
+                gateway.counter(model, self.request),
             )
-        self._reservation = reservation
-        if self.account is None:
-            self.account = gateway.open_account(
-                self._actor, request, model, self.terms, self._priority
-            )
-        else:
-            self.account.model = model.name
+            self._open(model)
         if reservation.delay:
             await gateway.pause(reservation.delay)
 
-    @property
-    def _priority(self) -> Any:
-        return self.terms.priority or self.request.priority or "normal"
+    def _open(self, model: Model) -> Account:
+        """Open the account, once, whichever model answers in the end."""
+        account = self.account
+        if account is None:
+            account = self.account = self._gateway.open_account(
+                self._actor, self.request, model, self.terms, self._priority
+            )
+        else:
+            account.model = model.name
+        return account
 
     def _make_job(self, model: Model) -> Job:
         request, terms = self.request, self.terms
@@ -349,6 +366,31 @@ class Exchange:
                 self._note_first_token()
             if shown:
                 return shown
+
+    async def relay(self, write: Sink) -> None:
+        """Give the next pieces to `write`, each in the very turn in which it came.
+
+        Comes back when `write` says that it is enough, or when something else than a piece has
+        come: :meth:`piece` goes on from there.
+        """
+        response, reader = self._response, self._reader
+        if response is None or reader is None or reader.finished:
+            return
+        if self._pending or self._failure is not None or self._waits_for_token:
+            return
+        feed = reader.feed
+
+        def take(data: bytes) -> bool:
+            self._heard_at = time.perf_counter()
+            try:
+                shown = feed(data)
+            except UpstreamError as error:
+                self._failure, shown = error, error.shown
+            if shown and not write(shown):
+                return False
+            return not reader.finished and self._failure is None
+
+        await response.flow(take)
 
     def _is_whole(self) -> bool:
         reader = self._reader

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
 from chappe.core.streaming import Receive, Scope, Send
 from chappe.gateway.accounts import Account, Accounts
+from chappe.gateway.accounts.account import new_id
 from chappe.gateway.accounts.retention import enforce
 from chappe.gateway.batches import Batches
 from chappe.gateway.catalogue import Catalogue, Endpoint, Kind, Model
@@ -275,6 +278,9 @@ class Gateway:
     ) -> Account:
         """Open the account of a request that was admitted."""
         account = Account(
+            id=new_id(),
+            started_at=datetime.now(UTC),
+            began=time.perf_counter(),
             actor=actor.kind,
             key_id=actor.key_id,
             person_id=actor.person_id,
@@ -284,12 +290,13 @@ class Gateway:
             requested_model=request.model,
             streamed=bool(request.stream),
             priority=priority,
+            trace_id=terms.trace_id or None,
         )
-        account.trace_id = terms.trace_id or None
         self.accounts.open(account)
         if model.kind == "chat":
+            if not self._chats:
+                self._no_chat.clear()
             self._chats += 1
-            self._no_chat.clear()
         return account
 
     def settle(self, exchange: Exchange, account: Account) -> None:
@@ -298,14 +305,15 @@ class Gateway:
             self._chats -= 1
             if not self._chats:
                 self._no_chat.set()
-        if isinstance(exchange.request, AudioRequest) and account.audio_seconds is None:
+        if account.audio_seconds is None and isinstance(exchange.request, AudioRequest):
             account.audio_seconds = exchange.request.seconds
         account.energy_wh = energy_wh(
             exchange.model, account.tokens_in or 0, account.tokens_out or 0
         )
         self.accounts.settle(account, exchange.outcome, exchange.error, exchange.status)
         self.metrics.settled(account)
-        self.tracing.export(exchange, account, exchange.outcome)
+        if exchange.span_id:
+            self.tracing.export(exchange, account, exchange.outcome)
 
     # For operators
 

@@ -47,7 +47,8 @@ def add_limit(url: str, measure: str, period: str | None, amount: float) -> Limi
 async def reserve(quotas: Quotas, work: Work) -> Reservation | None:
     """None: refused because the limit is reached."""
     try:
-        return quotas.try_reserve(ACTOR, "m", work) or await quotas.reserve(ACTOR, "m", work)
+        cover = quotas.cover(ACTOR, "m")
+        return quotas.try_reserve(cover, work) or await quotas.reserve(cover, work)
     except ChappeError as error:
         assert error.code == "quota_exceeded"
         return None

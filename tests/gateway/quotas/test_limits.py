@@ -54,7 +54,7 @@ def test_months_are_calendar_months_in_utc() -> None:
 def test_what_work_costs() -> None:
     work = Work(10, 20, audio_seconds=1.5, energy_wh=0.25)
     costs = {
-        name: limit(name, input_weight=0.5, output_weight=2.0).charger()(work)
+        name: limit(name, input_weight=0.5, output_weight=2.0).rates.charge(work)
         for name in ("tokens", "requests", "concurrency", "audio_seconds", "energy_wh")
     }
     assert costs == {

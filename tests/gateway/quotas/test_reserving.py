@@ -54,7 +54,7 @@ async def refused(replica: Replica, work: Work = ONE) -> ChappeError:
 
 async def test_no_limit_costs_nothing(world: World) -> None:
     (replica,) = await replicas(world, [])
-    reservation = replica.quotas.try_reserve(ACTOR, "m", Work(5))
+    reservation = replica.quotas.try_reserve(replica.quotas.cover(ACTOR, "m"), Work(5))
     assert reservation is not None
     replica.quotas.settle(reservation, Work(5))
     assert replica.quotas.header_lines(reservation) == b""
@@ -218,7 +218,9 @@ async def test_a_real_count_is_asked_for_only_when_the_bound_does_not_fit(world:
         return 100
 
     async def reserve(work: Work) -> Reservation:
-        task = asyncio.create_task(replica.quotas.reserve(ACTOR, "m", work, count))
+        task = asyncio.create_task(
+            replica.quotas.reserve(replica.quotas.cover(ACTOR, "m"), work, count)
+        )
         while not task.done():
             await asyncio.sleep(0.001)
             await replica.keeper._work()
@@ -239,7 +241,7 @@ async def test_use_refills_in_the_background_and_idle_leases_go_back(world: Worl
     asked = 0
     for _ in range(10):
         for _ in range(100):
-            reservation = replica.quotas.try_reserve(ACTOR, "m", Work())
+            reservation = replica.quotas.try_reserve(replica.quotas.cover(ACTOR, "m"), Work())
             if reservation is None:
                 asked += 1
                 reservation = await replica.request(Work())
@@ -312,7 +314,7 @@ async def test_limits_change_while_leases_are_held(world: World) -> None:
     await world.advance(1)
     await replica.request(Work(1))  # the database says so before the catalogue does
     replica.quotas.set_limits([])
-    assert replica.quotas.try_reserve(ACTOR, "m", Work(10**9)) is not None
+    assert replica.quotas.try_reserve(replica.quotas.cover(ACTOR, "m"), Work(10**9)) is not None
 
 
 def _with_amount(limit: Limit, amount: float) -> Limit:
@@ -329,7 +331,11 @@ async def test_a_request_that_is_cancelled_while_it_asks_leaves_nothing(world: W
     draw = random.Random(3)
     for _ in range(60):
         tasks = [
-            asyncio.create_task(replica.quotas.reserve(ACTOR, "m", Work(draw.randrange(1, 200))))
+            asyncio.create_task(
+                replica.quotas.reserve(
+                    replica.quotas.cover(ACTOR, "m"), Work(draw.randrange(1, 200))
+                )
+            )
             for _ in range(6)
         ]
         work = asyncio.create_task(replica.keeper._work())

@@ -137,10 +137,10 @@ class Replica:
         Raises:
             ChappeError: refused.
         """
-        reservation = self.quotas.try_reserve(actor, model, work)
+        reservation = self.quotas.try_reserve(self.quotas.cover(actor, model), work)
         if reservation is not None:
             return reservation
-        task = asyncio.create_task(self.quotas.reserve(actor, model, work))
+        task = asyncio.create_task(self.quotas.reserve(self.quotas.cover(actor, model), work))
         while not task.done():
             await asyncio.sleep(0)
             if self.keeper._waiters:

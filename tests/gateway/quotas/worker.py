@@ -49,9 +49,9 @@ async def main(url: str, limits: str, path: str, offset: str, seed: str) -> None
             work = Work(draw.randrange(1, 40), 20)
             before = time.monotonic()
             try:
-                reservation = quotas.try_reserve(ACTOR, "m", work)
+                reservation = quotas.try_reserve(quotas.cover(ACTOR, "m"), work)
                 if reservation is None:
-                    reservation = await quotas.reserve(ACTOR, "m", work)
+                    reservation = await quotas.reserve(quotas.cover(ACTOR, "m"), work)
             except ChappeError as error:
                 write(act="refused", code=error.code)
                 await asyncio.sleep(0.02)

@@ -95,6 +95,7 @@ class Journal:
         # A record never goes over a file's end, where a piece shorter than one may stay unused.
         self._usable = self._size - len(MARK) - MOST_BYTES
         self._segments: deque[_Segment] = deque()
+        self._tail: _Segment | None = None
         self._spares: deque[_Segment] = deque()
         self._numbers = 0
         self._room = 0
@@ -143,22 +144,22 @@ class Journal:
     def _append(self, kind: int, payload: bytes) -> _Segment:
         """Write a record: its payload first, so that a torn one reads as the end."""
         size = len(payload)
-        segment = self._segments[-1] if self._segments else self._next()
-        if segment.end + HEADER.size + size > self._size:
+        segment = self._tail
+        if segment is None or segment.end + HEADER.size + size > self._size:
             segment = self._next()
         at = segment.end
-        begin = at + HEADER.size
-        segment.data[begin : begin + size] = payload
-        HEADER.pack_into(segment.data, at, size, crc32(payload, kind), kind)
-        segment.end = begin + size
-        self._room -= HEADER.size + size
+        segment.end = end = at + HEADER.size + size
+        data = segment.data
+        data[at + HEADER.size : end] = payload
+        HEADER.pack_into(data, at, size, crc32(payload, kind), kind)
+        self._room -= end - at
         return segment
 
     def _next(self) -> _Segment:
         """Go on in a new file, made ahead: :meth:`opened` saw to it."""
-        if self._segments:
-            self._segments[-1].seal()
-        segment = self._spares.popleft()
+        if self._tail is not None:
+            self._tail.seal()
+        self._tail = segment = self._spares.popleft()
         self._segments.append(segment)
         self._measure_room()
         return segment

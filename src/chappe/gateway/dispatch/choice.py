@@ -71,18 +71,21 @@ def is_open(state: EndpointState, settings: DispatchSettings, now: float) -> boo
     """May it take one more request: below its limit, and with a short enough backlog."""
     if not state.health.usable(state.trials > 0):
         return False
-    if not state.in_flight and not state.others:
+    in_flight = state.in_flight
+    load = in_flight + state.others
+    if not load:
         return True
     limit = state.limit.value
-    warmth = state.warmth(now, settings.warmup_seconds)
-    if warmth < 1.0:
-        limit = max(1.0, limit * warmth)
-    if state.in_flight + state.others >= limit:
+    if now - state.warm_from < settings.warmup_seconds:
+        limit = max(1.0, limit * state.warmth(now, settings.warmup_seconds))
+    if load >= limit:
         return False
-    if not state.in_flight:
+    if not in_flight:
         return True
-    return (
-        state.prefill_tokens * state.by_token <= settings.backlog_seconds and state.kv_share() < 1.0
+    read = state.read
+    by_token = read.slope + read.by_stream * (load - len(state.reading))
+    return state.prefill_tokens * by_token <= settings.backlog_seconds and (
+        state.kv_usage is None or state.kv_share() < 1.0
     )
 
 

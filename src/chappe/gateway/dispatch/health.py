@@ -51,9 +51,9 @@ class Health:
 
     def usable(self, in_flight_trial: bool) -> bool:
         """May it take a request; on trial, only when none is under way."""
-        if self.drained or self.state == "ejected":
-            return False
-        return self.state == "healthy" or not in_flight_trial
+        if self.state == "healthy":
+            return not self.drained
+        return not (self.drained or in_flight_trial or self.state == "ejected")
 
     def wake(self, now: float) -> bool:
         """Begin the trial of an endpoint whose ejection is over; did anything change."""

@@ -64,6 +64,7 @@ class Pool:
         self.batch_in_flight = 0
         self.batch_reading = 0
         self._small = True
+        self._only: EndpointState | None = None
         self._batch_at = float("-inf")
         self._wakes: list[tuple[float, int]] = []
         self._next_index = 0
@@ -113,6 +114,7 @@ class Pool:
                 state.went_cold(now)
         self._list = list(self._states.values())
         self._small = len(self._list) <= _SMALL
+        self._only = self._list[0] if len(self._list) == 1 else None
         self._eligible.clear()
         self._clear_of = min((state.endpoint.clearance for state in self._list), default=0)
 
@@ -122,6 +124,8 @@ class Pool:
         """Could any job be placed now; where not, asking for each that waits is useless."""
         if self._wakes and self._wakes[0][0] <= now:
             self._wake(now)
+        if self._only is not None:
+            return is_open(self._only, self.settings, now)
         if self._small:
             self._look(now)
             return any(state.bucket >= 0 for state in self._list)
@@ -139,30 +143,31 @@ class Pool:
         """
         if self._wakes and self._wakes[0][0] <= now:
             self._wake(now)
-        if self._stale:
-            self._look(now)
         settings = self.settings
+        only = self._only
+        if only is not None:
+            # Nothing is to be compared.
+            if not is_open(only, settings, now) or is_silent(only, now, settings):
+                return None
+        elif self._small:
+            self._look(now)
+        elif self._buckets.empty:
+            return None
         batch = job.priority == "batch" and not self._is_batch_due(now)
         if batch and self.batch_reading >= max(1.0, settings.batch_prefill_share * len(self._list)):
             return None
-        candidates = self._candidates(job)
-        if len(candidates) == 1:
-            state = candidates[0]
-            fits = self._is_free(state, now, exclude) and (not batch or self._takes_batch(state))
-            best = state if fits else None
-        else:
-            best = self._cheapest(candidates, job, now, exclude, batch)
+        if only is not None:
+            fits = (
+                self._may_serve(only, job)
+                and only.endpoint.id not in exclude
+                and (not batch or self._takes_batch(only))
+            )
+            return only if fits else None
+        best = self._cheapest(self._candidates(job), job, now, exclude, batch)
         # Batch work waits for the next chance instead: looking at all would be paid at each event.
         if best is None and not batch and not self._small:
             return self._any(job, now, exclude)
         return best
-
-    def _is_free(self, state: EndpointState, now: float, exclude: frozenset[str]) -> bool:
-        return (
-            state.bucket >= 0
-            and not (exclude and state.id in exclude)
-            and not is_silent(state, now, self.settings)
-        )
 
     def _takes_batch(self, state: EndpointState) -> bool:
         return is_open_for_batch(state, self.settings, self.in_flight > self.batch_in_flight)
@@ -407,7 +412,8 @@ class Pool:
     def _changed(self, state: EndpointState, now: float) -> None:
         if self._small:
             # All of a small pool is looked at anyway: it is worked out when it is asked for.
-            self._stale.add(state)
+            if self._only is None:
+                self._stale.add(state)
         else:
             self._index(state, now)
 

@@ -8,6 +8,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import Model
+from chappe.gateway.dispatch.job import Priority
 from chappe.gateway.http.request import Operation
 
 _FIELD_LIMIT = 65_536
@@ -81,7 +82,7 @@ class AudioRequest:
     operation: Operation = "audio.transcriptions"
     answers = 1
     output_limit: int | None = None
-    priority: str | None = None
+    priority: Priority | None = None
     continuable = False
     wants_usage = True
     prompt = b""

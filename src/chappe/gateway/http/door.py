@@ -11,9 +11,10 @@ from chappe.gateway.exchange import Exchange
 from chappe.gateway.http.audio import AudioRequest
 from chappe.gateway.http.envelope import envelope, refusal, retry_after
 from chappe.gateway.http.protocol import Call
-from chappe.gateway.http.request import read_request
+from chappe.gateway.http.request import Request, read_request
 from chappe.gateway.service import Gateway
 from chappe.gateway.terms import read_terms
+from chappe.identity import Actor
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +44,18 @@ class Door:
         exchange: Exchange | None = None
         status = 499
         try:
-            exchange = await self._open(call)
+            headers = call.headers
+            self._check_host(headers.get(b"host", b""))
+            keys, authorization = self._gateway.keys, headers.get(b"authorization", b"")
+            actor = keys.get(authorization) or await keys.fetch(authorization)
+            exchange = self._open(call, actor)
             await exchange.start()
             status = exchange.status
-            headers = self._headers(exchange)
+            lines = self._lines(exchange)
             if exchange.streamed:
-                await self._stream(call, exchange, headers)
+                await self._stream(call, exchange, lines)
             else:
-                self._whole(call, exchange, headers)
+                self._whole(call, exchange, lines)
         except ChappeError as error:
             status = error.status
             self._refuse(call, exchange, error)
@@ -64,28 +69,40 @@ class Door:
                 exchange.close()
             self._gateway.metrics.answered(call.operation, status)
 
-    async def _open(self, call: Call) -> Exchange:
-        headers = call.headers
-        if self._hosts is not None and not _known(headers.get(b"host", b""), self._hosts):
+    def _check_host(self, host: bytes) -> None:
+        if self._hosts is not None and not _known(host, self._hosts):
             raise ChappeError("unknown_host", 421)
-        keys = self._gateway.keys
-        authorization = headers.get(b"authorization", b"")
-        actor = keys.get(authorization) or await keys.fetch(authorization)
-        keys.require(actor, "models")
+
+    def _open(self, call: Call, actor: Actor) -> Exchange:
+        gateway = self._gateway
+        if "models" not in actor.scopes:
+            gateway.keys.require(actor, "models")
         if call.too_large:
             raise ChappeError("body_too_large", 413, limit=self._body_limit)
+        headers = call.headers
         terms = read_terms(headers)
+        request: Request | AudioRequest
         if call.operation == "audio.transcriptions":
-            form = AudioRequest(headers.get(b"content-type", b""), call.body)
-            return Exchange(self._gateway, actor, form, terms)
-        return Exchange(self._gateway, actor, read_request(call.operation, call.body), terms)
+            request = AudioRequest(headers.get(b"content-type", b""), call.body)
+        else:
+            request = read_request(call.operation, call.body)
+        return Exchange(gateway, actor, request, terms)
 
     async def _stream(self, call: Call, exchange: Exchange, headers: bytes) -> None:
         call.start(200, _EVENTS + headers, await exchange.piece())
-        while piece := await exchange.piece():
+
+        def write(piece: bytes) -> bool:
             call.write(piece)
+            return not call.congested
+
+        while True:
+            await exchange.relay(write)
             if call.congested:
                 await call.drained()
+            piece = await exchange.piece()
+            if not piece:
+                break
+            call.write(piece)
         call.finish()
 
     def _whole(self, call: Call, exchange: Exchange, headers: bytes) -> None:
@@ -118,7 +135,7 @@ class Door:
         account = exchange.account if exchange is not None else None
         return account.id.hex if account is not None else uuid.uuid4().hex
 
-    def _headers(self, exchange: Exchange) -> bytes:
+    def _lines(self, exchange: Exchange) -> bytes:
         """What is told beside the answer: identifier, what is left, where it ran, warnings."""
         account = exchange.account
         assert account is not None

@@ -6,6 +6,7 @@ import msgspec
 
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import Kind, Model
+from chappe.gateway.dispatch.job import Priority
 
 Operation = Literal["chat.completions", "responses", "embeddings", "rerank", "audio.transcriptions"]
 OPERATIONS: dict[str, Operation] = {
@@ -26,7 +27,7 @@ KINDS: dict[Operation, Kind] = {
     "audio.transcriptions": "transcription",
 }
 _NONE = msgspec.Raw(b"")
-_PRIORITY_TIERS = {"priority": "interactive", "flex": "batch"}
+_PRIORITY_TIERS: dict[str, Priority] = {"priority": "interactive", "flex": "batch"}
 
 
 class _StreamOptions(msgspec.Struct):
@@ -80,7 +81,7 @@ class Request(msgspec.Struct):
         return self.max_completion_tokens or self.max_tokens or self.max_output_tokens
 
     @property
-    def priority(self) -> str | None:
+    def priority(self) -> Priority | None:
         """The class that `service_tier` asks for, if it does."""
         return None if self.service_tier is None else _PRIORITY_TIERS.get(self.service_tier)
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +25,10 @@ _END_SECONDS = 0.05
 _HIGH_WATER = 262_144
 _WATCH_SECONDS = 0.25
 _IDLE_SECONDS = 30.0
+
+
+Sink = Callable[[bytes], bool]
+"""Takes a piece of a body; False when it wants no more for now."""
 
 
 class UpstreamError(Exception):
@@ -88,6 +92,7 @@ class _Connection(asyncio.Protocol):
         "parser",
         "paused",
         "silence",
+        "sink",
         "size",
         "status",
         "transport",
@@ -99,6 +104,7 @@ class _Connection(asyncio.Protocol):
         self.loop = loop
         self.transport: asyncio.Transport | None = None
         self.waiter: asyncio.Future[None] | None = None
+        self.sink: Sink | None = None
         self.write_waiter: asyncio.Future[None] | None = None
         self.parser = httptools.HttpResponseParser(self)
         self.idle_since = 0.0
@@ -162,12 +168,20 @@ class _Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             cause = error.__context__
             self.fail(cause if isinstance(cause, UpstreamError) else UpstreamError("not HTTP"))
+        sink = self.sink
+        if sink is not None:
+            if self.chunks and not sink(self.take()):
+                self.sink = None
+            elif not self.complete and self.error is None:
+                return
         self._wake()
 
     def _wake(self) -> None:
         waiter = self.waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            self.waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
 
     # httptools
 
@@ -226,13 +240,10 @@ class _Connection(asyncio.Protocol):
             self.transport.abort()
             self.transport = None
 
-    async def wait(self) -> None:
+    def wait(self) -> asyncio.Future[None]:
         """Until something comes, or the connection ends."""
         self.waiter = self.loop.create_future()
-        try:
-            await self.waiter
-        finally:
-            self.waiter = None
+        return self.waiter
 
     def take(self) -> bytes:
         """What has come of the body since the last time."""
@@ -288,6 +299,21 @@ class Response:
                 raise connection.error
             await connection.wait()
         return connection.take()
+
+    async def flow(self, sink: Sink) -> None:
+        """Give what comes of the body to `sink` at once, in the same turn of the loop.
+
+        Returns when the sink has had enough, or when the body or the connection has ended, which
+        :meth:`piece` then tells.
+        """
+        connection = self._connection
+        if connection.chunks or connection.complete or connection.error is not None:
+            return
+        connection.sink = sink
+        try:
+            await connection.wait()
+        finally:
+            connection.sink = None
 
     async def body(self) -> AsyncIterator[bytes]:
         """Pieces of the body as they come; errors as :meth:`piece`."""

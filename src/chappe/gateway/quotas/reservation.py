@@ -17,17 +17,18 @@ class Cover:
 
     Attributes:
         leases: what this process holds of each.
+        plain: do they count nothing but requests and tokens.
         counts_tokens: must an answer's length be bounded, because tokens are limited.
     """
 
-    __slots__ = ("_lines", "_lines_until", "_plain", "counts_tokens", "leases")
+    __slots__ = ("_lines", "_lines_until", "counts_tokens", "leases", "plain")
 
     def __init__(self, leases: tuple[Lease, ...]) -> None:
         self.leases = leases
         self.counts_tokens = any(
             lease.refuses and lease.limit.measure == "tokens" for lease in leases
         )
-        self._plain = all(
+        self.plain = all(
             lease.limit.measure in ("requests", "concurrency", "tokens") for lease in leases
         )
         self._lines = b""
@@ -35,12 +36,12 @@ class Cover:
 
     def charges(self, work: Work) -> list[float]:
         """What each of the limits charges for a piece of work."""
-        if not self._plain:
+        if not self.plain:
             return [lease.rates.charge(work) for lease in self.leases]
         read, written = work.tokens_in, work.tokens_out
         return [
-            rates.request + rates.read * read + rates.written * written
-            for rates in [lease.rates for lease in self.leases]
+            (rates := lease.rates).request + rates.read * read + rates.written * written
+            for lease in self.leases
         ]
 
     def header_lines(self, clock: DatabaseClock, now: float) -> bytes:

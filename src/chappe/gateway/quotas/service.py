@@ -108,20 +108,28 @@ class Quotas:
         The sums of :meth:`Rates.charge` and :meth:`Lease.take` are written out for the case in
         which every lease holds enough: each request pays for them.
         """
-        leases = cover.leases
-        if not leases:
+        if not cover.leases:
             return _FREE
+        if not cover.plain:
+            return self._take(cover, cover.charges(work))
         now = self._monotonic()
-        charges = cover.charges(work)
-        windows = []
-        for lease, charge in zip(leases, charges):  # noqa: B905 (a hot path)
-            if now >= lease.until or lease.used + charge > lease.held or not lease.refuses:
-                return self._take(cover, charges)
-            windows.append(lease.window)
+        read, written = work.tokens_in, work.tokens_out
+        charges: list[float] = []
+        windows: list[int] = []
         beyond = False
-        for lease, charge in zip(leases, charges):  # noqa: B905 (a hot path)
-            used = lease.used = lease.used + charge
+        for lease in cover.leases:
+            rates = lease.rates
+            charge = rates.request + rates.read * read + rates.written * written
+            used = lease.used + charge
+            if now >= lease.until or used > lease.held or not lease.refuses:
+                for taken, amount in zip(cover.leases, charges, strict=False):
+                    taken.used -= amount
+                    taken.spent -= amount
+                return self._take(cover, cover.charges(work))
+            lease.used = used
             lease.spent += charge
+            charges.append(charge)
+            windows.append(lease.window)
             if used > lease.refill_at:
                 lease.refill_at = float("inf")
                 self._keeper.kick(lease)
@@ -282,7 +290,10 @@ class Quotas:
         for lease, charge, window, cost in zip(  # noqa: B905 (a hot path)
             reservation.cover.leases, reservation.charges, reservation.windows, spent
         ):
-            lease.give(charge, cost, window, now)
+            if window == lease.window and now < lease.until and lease.limit.period is not None:
+                lease.used -= charge - cost  # as Lease.give would
+            else:
+                lease.give(charge, cost, window, now)
             watch(lease)
             if lease.prompt:
                 self._keeper.kick(lease)
