@@ -538,10 +538,12 @@ class Exchange:
 
     def warning(self) -> str:
         """What the client is told when it asked for a model that goes away, in English."""
+        asked = self._gateway.catalogue.get(self.replaced or "")
+        state = asked.status if asked is not None else "retired"
         if self.model.name == self.replaced:
             after = f"; use {self.model.replacement}" if self.model.replacement else ""
-            return f"the model {self.replaced} is deprecated{after}"
-        return f"the model {self.replaced} is retired; {self.model.name} answered"
+            return f"the model {self.replaced} is {state}{after}"
+        return f"the model {self.replaced} is {state}; {self.model.name} answered"
 
     @property
     def reservation(self) -> Reservation | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from chappe.core.json import UNREADABLE
 from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.catalogue.model import Engine
 from chappe.gateway.engines.probing import announced, ask, get, root_of
@@ -37,7 +38,7 @@ async def detect(upstream: Pool, base_url: str, api_key: str | None = None) -> E
             continue
         try:
             told = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             continue
         if isinstance(told, dict) and shows(told):
             return engine

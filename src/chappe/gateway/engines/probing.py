@@ -13,6 +13,7 @@ import psycopg
 
 from chappe.core.connections import Connections
 from chappe.core.errors import ChappeError
+from chappe.core.json import UNREADABLE
 from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.dispatch.job import EngineMetrics
 from chappe.gateway.engines.metrics import NAMES, read_metrics
@@ -253,7 +254,7 @@ def announced(body: bytes) -> list[dict[str, Any]]:
     """
     try:
         data = msgspec.json.decode(body)["data"][:_MOST_MODELS]
-    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+    except (*UNREADABLE, KeyError, TypeError):
         return []
     found: dict[str, dict[str, Any]] = {}
     for item in data if isinstance(data, list) else ():

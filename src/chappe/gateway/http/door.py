@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from urllib.parse import quote
 
 import msgspec
 
@@ -17,6 +18,9 @@ from chappe.gateway.terms import read_terms
 from chappe.identity import Actor
 
 log = logging.getLogger(__name__)
+
+# What a header may hold as it is: printable ASCII but for the sign of the encoding.
+_PLAIN = "".join(map(chr, range(32, 127))).replace("%", "")
 
 _JSON = b"content-type: application/json\r\n"
 _EVENTS = (
@@ -153,8 +157,8 @@ class Door:
 
 
 def _header(value: str) -> bytes:
-    """A header value without anything that could end it."""
-    return value.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
+    """A header value: what isn't plain ASCII is percent-encoded (RFC 3986), in UTF-8."""
+    return quote(value, safe=_PLAIN).encode()
 
 
 def _known(host: bytes, hosts: frozenset[bytes]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from chappe.core.errors import ChappeError
+from chappe.core.json import UNREADABLE
 
 # OpenAI's own name where it has one for the case.
 _CODES = {
@@ -34,7 +35,7 @@ def refusal(status: int, body: bytes) -> dict[str, Any]:
     message = body[:300].decode(errors="replace")
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return _envelope(status, message, None, None)
     error = value.get("error", value) if isinstance(value, dict) else value
     if isinstance(error, dict):

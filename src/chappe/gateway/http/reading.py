@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from chappe.core.json import UNREADABLE
 from chappe.gateway.http.events import EventSplitter, event_data
 from chappe.gateway.http.request import Request
 from chappe.gateway.http.upstream import UpstreamCutError
@@ -177,7 +178,7 @@ class ChatReader:
             return event
         try:
             chunk = _CHUNK.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise UpstreamCutError("malformed event") from None
         if chunk.error is not _NONE and bytes(chunk.error) not in _EMPTY:
             raise UpstreamCutError(f"the engine says: {bytes(chunk.error)[:300].decode()}")
@@ -302,7 +303,7 @@ class TypedReader:
             return
         try:
             chunk = _TYPED.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             raise UpstreamCutError("malformed event") from None
         if chunk.type == "error":
             raise UpstreamCutError(f"the engine says: {payload[:300].decode(errors='replace')}")
@@ -334,7 +335,7 @@ def read_whole(body: bytes, content_type: bytes, counts: Counts, most: int) -> N
         return
     try:
         answer = _WHOLE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise UpstreamCutError("malformed answer") from None
     if answer.duration is not None and answer.duration >= 0:
         counts.sound(answer.duration)

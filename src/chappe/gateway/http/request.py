@@ -5,6 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from chappe.core.errors import ChappeError
+from chappe.core.json import UNREADABLE
 from chappe.gateway.catalogue import Kind, Model
 from chappe.gateway.dispatch.job import Priority
 
@@ -180,7 +181,7 @@ def read_request(operation: Operation, body: bytes) -> Request:
     """
     try:
         request = _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ChappeError("invalid_request", 400, reason=str(error)) from None
     request.body = body
     request.operation = operation

@@ -11,6 +11,7 @@ import re
 
 import msgspec
 
+from chappe.core.json import UNREADABLE
 from chappe.gateway.catalogue import Model
 
 TEMPLATE_TOKENS = 256
@@ -57,7 +58,7 @@ def _rerank_bound(prompt: bytes) -> int:
         return len(prompt) + TEMPLATE_TOKENS
     try:
         documents = len(msgspec.json.decode(prompt[match.end() :], type=list[msgspec.Raw]))
-    except msgspec.DecodeError:
+    except UNREADABLE:
         documents = 1
     query = match.end() + TEMPLATE_TOKENS
     return len(prompt) - match.end() + documents * query
