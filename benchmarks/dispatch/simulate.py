@@ -12,8 +12,6 @@ from workloads import Workload
 
 from chappe.gateway.dispatch import DispatchSettings
 
-METRICS_EVERY = 0.5
-REMOTE_EVERY = 0.5
 PROBE_EVERY = 2.0
 REFUSED_AFTER = 0.002
 
@@ -61,11 +59,11 @@ class Simulation:
             self._at(request.at, "arrive", request)
         # Readings are spread over the interval, as in a real gateway.
         for server in range(count):
-            self._at(METRICS_EVERY * server / count, "metrics", server)
+            self._at(workload.every * server / count, "metrics", server)
             self._at(PROBE_EVERY * server / count, "probe", server)
         if workload.replicas > 1:
             for replica in range(workload.replicas):
-                self._at(REMOTE_EVERY * replica / workload.replicas, "remote", replica)
+                self._at(workload.every * replica / workload.replicas, "remote", replica)
         for fault in workload.faults:
             self._at(fault.at, "fault", fault)
             self._at(fault.until, "mend", fault)
@@ -146,7 +144,7 @@ class Simulation:
             for replica, rule in enumerate(self.rules):
                 rule.metrics(server, self.servers[server], now)
                 self._dispatch(replica, now)
-        self._at(now + METRICS_EVERY, "metrics", server)
+        self._at(now + self._workload.every, "metrics", server)
 
     def _probe(self, server: int, now: float) -> None:
         for replica, rule in enumerate(self.rules):
@@ -169,7 +167,7 @@ class Simulation:
                 ]
                 rule.remote(server, sum(v[0] for v in seen), sum(v[1] for v in seen), now)
             self._dispatch(other, now)
-        self._at(now + REMOTE_EVERY, "remote", replica)
+        self._at(now + self._workload.every, "remote", replica)
 
     def _fault(self, fault: Any, now: float) -> None:
         server = self.servers[fault.server]
