@@ -224,7 +224,8 @@ class Aristote(Immediate):
     modelled: under these loads it would only add whole seconds.
     """
 
-    WINDOW = 15.0
+    # Seconds. The shortest is the kindest to these rules.
+    WINDOW = 2.0
     BOUNDS = (
         0.001,
         0.005,
@@ -366,6 +367,13 @@ class SGLang(_Prefixes):
         return self.least([servers[i] for i in holders], [loads[i] for i in holders])
 
 
+class TunedSGLang(SGLang):
+    """The same with the thresholds that do best on most of these workloads."""
+
+    ABSOLUTE = 8
+    RELATIVE = 1.2
+
+
 class LlmD(_Prefixes):
     """llm-d: 3 x prefix match + 2 x (1 - normalised queue) + 2 x (1 - KV use).
 
@@ -390,6 +398,12 @@ class LlmD(_Prefixes):
         return self.least(servers, scores)
 
 
+class TunedLlmD(LlmD):
+    """The same with less weight on prefixes: better on most of these workloads."""
+
+    PREFIX = 1.0
+
+
 OTHERS: dict[str, type[Immediate]] = {
     "round-robin": RoundRobin,
     "random (OpenGateLLM)": Random,
@@ -400,6 +414,8 @@ OTHERS: dict[str, type[Immediate]] = {
     "p95 TTFT (Aristote)": Aristote,
     "load-aware (production-stack)": ProductionStack,
     "cache-aware (SGLang)": SGLang,
+    "cache-aware, tuned (SGLang)": TunedSGLang,
     "weights (llm-d)": LlmD,
+    "weights, tuned (llm-d)": TunedLlmD,
 }
 OURS = "Chappe"

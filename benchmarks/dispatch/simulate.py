@@ -25,6 +25,7 @@ class Simulation:
         requests: by time; what becomes of them is written into them.
         draw: for the rules' ties.
         weights: shares of organisations, for ours.
+        server: the model of a server.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class Simulation:
         requests: Sequence[Request],
         draw: random.Random,
         weights: dict[str, float] | None = None,
+        server: type[Server] = Server,
     ) -> None:
         self._workload = workload
-        self.servers = [Server(kind) for kind in workload.kinds]
+        self.servers = [server(kind) for kind in workload.kinds]
         count = len(self.servers)
         settings = DispatchSettings(ttft_objective=workload.ttft, itl_objective=workload.itl)
         self.rules: list[Rule] = [
