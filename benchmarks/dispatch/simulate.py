@@ -47,6 +47,9 @@ class Simulation:
             else Chappe(count, draw, settings, weights or {})
             for _ in range(workload.replicas)
         ]
+        if workload.models and rule in OTHERS:
+            # One router counts by server, whatever the model.
+            self.rules = self.rules[:1] * workload.replicas
         self._queued = [0] * count
         self._kv = [0.0] * count
         for each in self.rules:
@@ -63,7 +66,7 @@ class Simulation:
         for server in range(count):
             self._at(workload.every * server / count, "metrics", server)
             self._at(PROBE_EVERY * server / count, "probe", server)
-        if workload.replicas > 1:
+        if workload.replicas > 1 and not workload.models:
             for replica in range(workload.replicas):
                 self._at(workload.every * replica / workload.replicas, "remote", replica)
         for fault in workload.faults:
@@ -122,7 +125,7 @@ class Simulation:
             self.rules[replica].ended(handle, True, now, request.output)
             self._left -= 1
             replicas.add(replica)
-        for replica in replicas:
+        for replica in range(len(self.rules)) if self._workload.models else replicas:
             self._dispatch(replica, now)
 
     def _refused(self, request: Request, now: float) -> None:

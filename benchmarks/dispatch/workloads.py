@@ -30,6 +30,7 @@ class Workload:
         replicas: how many gateways share the servers.
         every: seconds between two readings of a server's metrics, and between two notes of a
             gateway's load to the others; infinite where they don't know of each other.
+        models: those aren't gateways but models, of one gateway, that every server serves.
         ttft, itl: the objectives, in seconds.
     """
 
@@ -42,6 +43,7 @@ class Workload:
     ttft: float = 2.0
     itl: float = 0.06
     faults: tuple[Fault, ...] = field(default=())
+    models: bool = False
     every: float = 0.5
 
 
@@ -284,6 +286,15 @@ def suite(scale: float = 1.0) -> list[Workload]:
             seconds(150),
             w,
             faults=tuple(Fault(server, 0.0, seconds(60)) for server in range(8)),
+        ),
+        Workload(
+            "two models on 8 servers",
+            (FAST,) * 8,
+            chat(gamma(40, 1.5, seconds(150)), replicas=2),
+            seconds(150),
+            w,
+            replicas=2,
+            models=True,
         ),
         Workload(
             "stale, 4 gateways, 16 servers",
