@@ -105,6 +105,25 @@ async def test_an_endpoint_that_is_not_well_is_told(
     assert not tested["well"] and tested["detail"]
 
 
+async def test_names_with_slashes_can_be_administered(
+    gate: Tower, operator: httpx2.AsyncClient
+) -> None:
+    """Models are often called as on their hub: `org/name`."""
+    server = await gate.start_server(Server())
+    name, site = "org/model", "room/gpu1"
+    assert (await operator.put("/models/org%2Fmodel", json={"name": name})).status_code == 204
+    endpoint = {"name": site, "url": server.url, "serves": {name: "m"}}
+    assert (await operator.put("/endpoints/room%2Fgpu1", json=endpoint)).status_code == 204
+    await gate.until(lambda: gate.gateway.catalogue.endpoints())
+    assert (await operator.post("/endpoints/room%2Fgpu1/test")).json()["well"]
+    assert (await operator.post("/endpoints/room%2Fgpu1/drain")).status_code == 204
+    await gate.until(lambda: gate.gateway.catalogue.endpoints()[0].drained)
+    assert (await operator.post("/endpoints/room%2Fgpu1/resume")).status_code == 204
+    assert (await operator.delete("/endpoints/room%2Fgpu1")).status_code == 204
+    assert (await operator.delete("/models/org%2Fmodel")).status_code == 204
+    assert (await operator.get("/models")).json() == []
+
+
 @pytest.mark.parametrize("source", ["secret_env", "secret_file"])
 async def test_a_server_does_not_read_its_own_files_for_a_caller(
     gate: Tower, operator: httpx2.AsyncClient, source: str

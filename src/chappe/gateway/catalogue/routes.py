@@ -88,7 +88,7 @@ async def list_models(request: Request, actor: CurrentActor) -> list[ModelSpec]:
         return await admin.models(connection)
 
 
-@router.put("/models/{name}", status_code=204)
+@router.put("/models/{name:path}", status_code=204)
 async def put_model(request: Request, actor: CurrentActor, name: str, spec: ModelSpec) -> None:
     """Add or change a model."""
     _same(name, spec.name)
@@ -96,7 +96,7 @@ async def put_model(request: Request, actor: CurrentActor, name: str, spec: Mode
         await admin.put_model(connection, actor, spec)
 
 
-@router.delete("/models/{name}", status_code=204)
+@router.delete("/models/{name:path}", status_code=204)
 async def delete_model(request: Request, actor: CurrentActor, name: str) -> None:
     """Remove a model that nothing needs."""
     async with operating(request, actor, "model.remove", name) as connection:
@@ -115,7 +115,7 @@ async def list_endpoints(request: Request, actor: CurrentActor) -> list[Endpoint
     ]
 
 
-@router.put("/endpoints/{name}", status_code=204)
+@router.put("/endpoints/{name:path}", status_code=204)
 async def put_endpoint(
     request: Request, actor: CurrentActor, name: str, spec: EndpointSpec
 ) -> None:
@@ -127,28 +127,28 @@ async def put_endpoint(
         await admin.put_endpoint(connection, actor, cipher, spec)
 
 
-@router.delete("/endpoints/{name}", status_code=204)
+@router.delete("/endpoints/{name:path}", status_code=204)
 async def delete_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
     """Remove an endpoint."""
     async with operating(request, actor, "endpoint.remove", name) as connection:
         await admin.remove_endpoint(connection, actor, name)
 
 
-@router.post("/endpoints/{name}/drain", status_code=204)
+@router.post("/endpoints/{name:path}/drain", status_code=204)
 async def drain_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
     """Send nothing more there; what runs there goes on."""
     async with operating(request, actor, "endpoint.drain", name) as connection:
         await admin.set_drained(connection, actor, name, True)
 
 
-@router.post("/endpoints/{name}/resume", status_code=204)
+@router.post("/endpoints/{name:path}/resume", status_code=204)
 async def resume_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
     """Take a drained endpoint back."""
     async with operating(request, actor, "endpoint.resume", name) as connection:
         await admin.set_drained(connection, actor, name, False)
 
 
-@router.post("/endpoints/{name}/test")
+@router.post("/endpoints/{name:path}/test")
 async def test_endpoint(request: Request, actor: CurrentActor, name: str) -> dict[str, Any]:
     """Ask an endpoint now whether it is well, what it is, and which models it announces."""
     async with operating(request, actor, "endpoint.test", name):
