@@ -166,3 +166,25 @@ async def test_what_a_server_announces_is_taken_by_hand(
     await gate.client().chat.completions.create(model="new", messages=messages)
     assert server.requests[-1]["model"] == "org/new"
     assert (await operator.get("/proposals")).json() == []
+
+
+async def test_limits_are_listed_with_what_is_used_of_each(
+    operator: httpx2.AsyncClient, gate: Tower
+) -> None:
+    await gate.add_model(Server())
+    limit = {"subject": "installation", "measure": "requests", "period": "month", "amount": 100}
+    assert (await operator.put("/limits", json=limit)).status_code == 204
+    (listed,) = (await operator.get("/limits")).json()
+    assert (listed["used"], listed["remaining"]) == (0, 100)
+    assert listed["resets_at"] is not None
+    await gate.until(lambda: gate.gateway.quotas._limits)
+    messages: Any = [{"role": "user", "content": "x"}]
+    for _ in range(3):
+        await gate.client().chat.completions.create(model="m", messages=messages)
+    for _ in range(100):
+        (listed,) = (await operator.get("/limits")).json()
+        if listed["used"] == 3:
+            break
+        await asyncio.sleep(0.1)
+    assert (listed["used"], listed["remaining"]) == (3, 97)
+    assert listed["held"] >= 3

@@ -18,6 +18,7 @@ from chappe.gateway.catalogue import apply as declarative
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, OrganisationSpec
 from chappe.gateway.http.upstream import UpstreamError
 from chappe.gateway.quotas.limits import Measure, Period
+from chappe.gateway.quotas.store import limit_states, state_view
 from chappe.identity import Actor
 from chappe.identity.http import CurrentActor
 from chappe.identity.refusals import record_refusal
@@ -202,7 +203,7 @@ async def put_organisation(
 
 @router.get("/limits")
 async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, Any]]:
-    """The limits, with what all replicas together hold of each now."""
+    """The limits, with what all replicas together have used and hold of each now."""
     gateway = request.app.state.gateway
     if "operate" in actor.scopes:
         own = None
@@ -213,11 +214,8 @@ async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, A
         raise ChappeError("scope_missing", 403, scope="manage")
     async with gateway.connections.transaction() as connection:
         found = await admin.limits(connection, own)
-    states = gateway.quotas.states()
-    return [
-        spec.model_dump() | {"id": str(i), "held": states.get(i, (0.0, 0.0))[1]}
-        for i, spec in found
-    ]
+        states = await limit_states(connection)
+    return [spec.model_dump() | {"id": str(i)} | state_view(states.get(i)) for i, spec in found]
 
 
 @router.put("/limits", status_code=204)
