@@ -24,4 +24,8 @@ $bin/lint-imports
 (cd tests/npm && npm ci --no-audit --no-fund --ignore-scripts --silent)
 marks='not slow'
 [ "${1:-}" = "--all" ] && marks=''
-$bin/python -m pytest -m "$marks"
+# A folder of our own: whoever runs pytest beside closes /tmp/pytest-of-… to the embedded databases.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/chappe-test.XXXXXX")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+$bin/python -m pytest -m "$marks" -n 2 --dist loadgroup --durations 20

@@ -1,5 +1,12 @@
-"""Real parts for the tests: a PostgreSQL server, and two running installations of Chappe."""
+"""Real parts for the tests: a PostgreSQL server, a gateway, and running installations of Chappe.
 
+With pytest-xdist these exist once in each worker. Whatever starts a whole installation for several
+tests keeps them in one worker (`_GROUPS`). An installation that tests share stays as it was found:
+`_as_found` says which test left something.
+"""
+
+import json
+import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +17,20 @@ import pytest
 import support
 from chappe.core.database import Database, migrate
 from chappe.core.embedded_postgres import EmbeddedPostgres
+from gateway_tower import Tower, tower
+
+_GROUPS = ("administered", "loaded", "demo", "scripted")
+_SHARED = ("models", "endpoints", "limits", "organisations")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share an installation run in one worker."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        group = next((name for name in _GROUPS if name in names), None)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +61,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url, 5)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def gate(database_url: str, tmp_path: Path) -> AsyncIterator[Tower]:
+    """A running gateway with an empty catalogue, for one test."""
+    async with tower(database_url, tmp_path) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +110,27 @@ def scripted(
     running.wait_line("corpus loaded")
     yield running
     running.stop()
+
+
+def _contents(running: support.Running) -> dict[str, object]:
+    """What an operator may change, as it is now."""
+    found = {}
+    for name in _SHARED:
+        request = urllib.request.Request(
+            f"{running.url}/api/admin/{name}", headers={"authorization": f"Bearer {running.key}"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found[name] = json.load(answer)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _as_found(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test leaves the demonstration as it found it; one that changes it has its own."""
+    if "demo" not in request.fixturenames:
+        yield
+        return
+    running: support.Running = request.getfixturevalue("demo")
+    before = _contents(running)
+    yield
+    assert _contents(running) == before, "the test changed an installation that others use"

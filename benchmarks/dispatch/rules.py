@@ -3,6 +3,7 @@ formulae, and all see the same: their own requests exactly, the other gateways' 
 metrics with the same delay, and the same probes.
 """
 
+import math
 import random
 from collections import deque
 from collections.abc import Sequence
@@ -25,14 +26,17 @@ from chappe.gateway.dispatch.prefix import PrefixIndex
 HASHED = 32
 
 
-def job_of(request: Request) -> Job:
-    """What a gateway knows of a request: not how long the answer will be."""
+def job_of(request: Request, hashed: int | None = HASHED) -> Job:
+    """What a gateway knows of a request: not how long the answer will be.
+
+    `hashed` blocks of its prompt are known: ours hashes 16 KiB, the others all of it.
+    """
     return Job(
         request.organisation,
         request.priority,  # type: ignore[arg-type]
         request.prompt,
         250,
-        request.blocks[:HASHED],
+        request.blocks[:hashed],
         streamed=request.streamed,
     )
 
@@ -158,7 +162,7 @@ class Immediate:
         if not servers:
             return None
         self._queue.popleft()
-        job = job_of(request)
+        job = job_of(request, None)
         server = self.choose(job, servers, now)
         self.in_flight[server] += 1
         self.loads[server] += 1
@@ -220,7 +224,8 @@ class Aristote(Immediate):
     modelled: under these loads it would only add whole seconds.
     """
 
-    WINDOW = 15.0
+    # Seconds. The shortest is the kindest to these rules.
+    WINDOW = 2.0
     BOUNDS = (
         0.001,
         0.005,
@@ -251,25 +256,40 @@ class Aristote(Immediate):
 
     def metrics(self, server: int, seen: Server, now: float) -> None:
         super().metrics(server, seen, now)
+        p95 = self._p95(server, now)
+        self._bucket[server] = sum(p95 > bound for bound in self.BOUNDS)
+
+    def _p95(self, server: int, now: float) -> float:
+        """Seconds; 0 where nothing was measured lately."""
         times = self._times[server]
         while times and times[0][0] < now - self.WINDOW:
             times.popleft()
-        if times:
-            ordered = sorted(seconds for _, seconds in times)
-            p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-            self._bucket[server] = sum(p95 > bound for bound in self.BOUNDS)
-        else:
-            self._bucket[server] = 0
+        if not times:
+            return 0.0
+        ordered = sorted(seconds for _, seconds in times)
+        return ordered[math.ceil(0.95 * len(ordered)) - 1]
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
         return self.least(servers, [self._bucket[s] for s in servers])
 
 
-class OpenGateLLM(Immediate):
-    """Fewest running requests, by the engines' metrics."""
+class LeastRunning(Immediate):
+    """Fewest running requests, by the engines' metrics: what a router that counts nothing does."""
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
         return self.least(servers, [self.running[s] for s in servers])
+
+
+class OpenGateLLM(Aristote):
+    """Smallest 95th percentile of the times to first token that the gateways measured themselves,
+    over the last seconds, known at once to all of them (a shared time series).
+
+    A server without a measure is taken as the quickest, as Aristote does; in its own code it comes
+    last, and then the first server that answers gets everything.
+    """
+
+    def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
+        return self.least(servers, [self._p95(s, now) for s in servers])
 
 
 class Random(Immediate):
@@ -285,10 +305,8 @@ class _Prefixes(Immediate):
     def __init__(self, count: int, draw: random.Random) -> None:
         super().__init__(count, draw)
         self._index = PrefixIndex(10**9)
-        self.sizes = [0] * count
 
     def sent(self, job: Job, server: int) -> None:
-        self.sizes[server] += len(job.prefix) - self.depth(job, server)
         self._index.record(job.prefix, server, 0)
 
     def depth(self, job: Job, server: int) -> int:
@@ -311,12 +329,14 @@ class _Prefixes(Immediate):
 
 
 class ProductionStack(_Prefixes):
-    """vLLM production-stack, load-aware: matched / prompt - (load - mean) / max(1, mean)."""
+    """vLLM production-stack, load-aware: matched / prompt - beta (load - mean) / max(1, mean)."""
+
+    BETA = 1.0
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
         loads = self.loads_of(servers)
         mean = sum(loads) / len(loads)
-        scale = max(1.0, mean)
+        scale = max(1.0, mean) / self.BETA
         scores = [
             (load - mean) / scale - match
             for load, match in zip(loads, self.matches(job, servers), strict=True)
@@ -325,18 +345,33 @@ class ProductionStack(_Prefixes):
 
 
 class SGLang(_Prefixes):
-    """SGLang, cache-aware: the longest match if it is over 0.3, else the server that has read
-    least; where loads differ by over 64 and 1.5 times, the least loaded."""
+    """SGLang, cache-aware: the longest match if it is over 0.3, the least loaded of several; else
+    the least loaded; and that too where loads differ by over 64 and 1.5 times.
+
+    Its earlier versions, without a match, took the server that had read least: worse.
+    """
+
+    ABSOLUTE = 64
+    RELATIVE = 1.5
 
     def choose(self, job: Job, servers: Sequence[int], now: float) -> int:
         loads = self.loads_of(servers)
         most, fewest = max(loads), min(loads)
-        if most - fewest > 64 and most > 1.5 * fewest:
+        if most - fewest > self.ABSOLUTE and most > self.RELATIVE * fewest:
             return self.least(servers, loads)
         matches = self.matches(job, servers)
-        if max(matches) > 0.3:
-            return self.least(servers, [-match for match in matches])
-        return self.least(servers, [self.sizes[s] for s in servers])
+        longest = max(matches)
+        if longest <= 0.3:
+            return self.least(servers, loads)
+        holders = [i for i, match in enumerate(matches) if match == longest]
+        return self.least([servers[i] for i in holders], [loads[i] for i in holders])
+
+
+class TunedSGLang(SGLang):
+    """The same with the thresholds that do best on most of these workloads."""
+
+    ABSOLUTE = 8
+    RELATIVE = 1.2
 
 
 class LlmD(_Prefixes):
@@ -344,6 +379,8 @@ class LlmD(_Prefixes):
 
     It reads the engines' metrics twenty times a second; here it sees them without any delay.
     """
+
+    PREFIX, QUEUE, KV = 3.0, 2.0, 2.0
 
     def __init__(self, count: int, draw: random.Random) -> None:
         super().__init__(count, draw)
@@ -355,21 +392,30 @@ class LlmD(_Prefixes):
         low, high = min(queues), max(queues)
         spread = max(1, high - low)
         scores = [
-            2 * (queue - low) / spread + 2 * self.kv[s] - 3 * match
+            self.QUEUE * (queue - low) / spread + self.KV * self.kv[s] - self.PREFIX * match
             for s, queue, match in zip(servers, queues, self.matches(job, servers), strict=True)
         ]
         return self.least(servers, scores)
 
 
+class TunedLlmD(LlmD):
+    """The same with less weight on prefixes: better on most of these workloads."""
+
+    PREFIX = 1.0
+
+
 OTHERS: dict[str, type[Immediate]] = {
     "round-robin": RoundRobin,
     "random (OpenGateLLM)": Random,
-    "least running (OpenGateLLM)": OpenGateLLM,
+    "least running": LeastRunning,
+    "p95 TTFT (OpenGateLLM)": OpenGateLLM,
     "least in-flight": LeastInFlight,
     "two choices": TwoChoices,
     "p95 TTFT (Aristote)": Aristote,
     "load-aware (production-stack)": ProductionStack,
     "cache-aware (SGLang)": SGLang,
+    "cache-aware, tuned (SGLang)": TunedSGLang,
     "weights (llm-d)": LlmD,
+    "weights, tuned (llm-d)": TunedLlmD,
 }
 OURS = "Chappe"

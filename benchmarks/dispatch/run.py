@@ -7,12 +7,14 @@ overload, people's waiting beside batch work, and what a decision costs. The las
 
 import argparse
 import json
+import os
 import random
 import statistics
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 
 from cost import decision_us, hash_us
 from rules import OTHERS, OURS
@@ -42,11 +44,22 @@ def play(workload: Workload, rule: str, seed: int) -> tuple[float, float]:
     )
 
 
-def compare(workload: Workload, seeds: Sequence[int]) -> dict[str, tuple[float, float]]:
+def play_named(name: str, rule: str, seed: int, scale: float) -> tuple[float, float]:
+    """:func:`play` of a workload of the suite, in a process of its own."""
+    return play(next(w for w in suite(scale) if w.name == name), rule, seed)
+
+
+def compare(
+    workload: Workload, seeds: Sequence[int], scale: float, workers: Executor
+) -> dict[str, tuple[float, float]]:
     """Medians over seeds of every rule."""
+    started = {
+        rule: [workers.submit(play_named, workload.name, rule, seed, scale) for seed in seeds]
+        for rule in (OURS, *OTHERS)
+    }
     found = {}
-    for rule in (OURS, *OTHERS):
-        runs = [play(workload, rule, seed) for seed in seeds]
+    for rule, futures in started.items():
+        runs = [future.result() for future in futures]
         found[rule] = (
             statistics.median(run[0] for run in runs),
             statistics.median(run[1] for run in runs),
@@ -102,7 +115,8 @@ def main() -> None:
     for workload in suite(options.scale):
         if options.only not in workload.name:
             continue
-        found = compare(workload, seeds)
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as workers:
+            found = compare(workload, seeds, options.scale, workers)
         for rule, (p99, good) in found.items():
             name = f"**{rule}**" if rule == OURS else rule
             print(f"| {workload.name} | {name} | {p99:.3f} | {good:.2f} |", flush=True)

@@ -234,3 +234,56 @@ class Server:
         room = max(0, self.kind.memory - self.held // 2) // BLOCK
         while len(cache) > room:
             cache.popitem(last=False)
+
+
+class Stepped(Server):
+    """The same server, step by step, as llama.cpp runs one.
+
+    A step writes one token of every request that decodes, and fills what is left of `chunk` with
+    tokens of prompts, several if they fit. Who arrives during a step waits for its end. A step
+    lasts `base + by_stream x decoding + tokens read / prefill_rate`.
+    """
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._ends: float | None = None
+        self._reads: list[tuple[Request, float]] = []
+
+    def next_event(self) -> float | None:
+        """The end of the step under way."""
+        return self._ends
+
+    def send(self, request: Request, now: float) -> None:
+        """A request arrives."""
+        super().send(request, now)
+        if self._ends is None:
+            self._begin(now)
+
+    def run(self, now: float) -> tuple[list[Request], list[Request]]:
+        """End the step: the requests whose first token came, and those that ended."""
+        self._now = now
+        self._written += 1
+        for request, tokens in self._reads:
+            request.unread -= tokens
+        firsts, ends = super().run(now)
+        self._begin(now)
+        return firsts, ends
+
+    def _begin(self, now: float) -> None:
+        kind = self.kind
+        left = float(kind.chunk - len(self.decoding))
+        self._reads = []
+        for request in self.reading:
+            tokens = min(left, request.unread)
+            if tokens <= 0:
+                break
+            self._reads.append((request, tokens))
+            left -= tokens
+        busy = self._reads or self.decoding
+        read = sum(tokens for _, tokens in self._reads)
+        step = kind.base + kind.by_stream * len(self.decoding) + read / kind.prefill_rate
+        self._ends = now + step * self.slowness if busy else None
+        self.version += 1
+
+    def _advance(self, now: float) -> None:
+        self._now = now

@@ -12,8 +12,6 @@ from workloads import Workload
 
 from chappe.gateway.dispatch import DispatchSettings
 
-METRICS_EVERY = 0.5
-REMOTE_EVERY = 0.5
 PROBE_EVERY = 2.0
 REFUSED_AFTER = 0.002
 
@@ -27,6 +25,7 @@ class Simulation:
         requests: by time; what becomes of them is written into them.
         draw: for the rules' ties.
         weights: shares of organisations, for ours.
+        server: the model of a server.
     """
 
     def __init__(
@@ -36,9 +35,10 @@ class Simulation:
         requests: Sequence[Request],
         draw: random.Random,
         weights: dict[str, float] | None = None,
+        server: type[Server] = Server,
     ) -> None:
         self._workload = workload
-        self.servers = [Server(kind) for kind in workload.kinds]
+        self.servers = [server(kind) for kind in workload.kinds]
         count = len(self.servers)
         settings = DispatchSettings(ttft_objective=workload.ttft, itl_objective=workload.itl)
         self.rules: list[Rule] = [
@@ -47,6 +47,9 @@ class Simulation:
             else Chappe(count, draw, settings, weights or {})
             for _ in range(workload.replicas)
         ]
+        if workload.models and rule in OTHERS:
+            # One router counts by server, whatever the model.
+            self.rules = self.rules[:1] * workload.replicas
         self._queued = [0] * count
         self._kv = [0.0] * count
         for each in self.rules:
@@ -61,11 +64,11 @@ class Simulation:
             self._at(request.at, "arrive", request)
         # Readings are spread over the interval, as in a real gateway.
         for server in range(count):
-            self._at(METRICS_EVERY * server / count, "metrics", server)
+            self._at(workload.every * server / count, "metrics", server)
             self._at(PROBE_EVERY * server / count, "probe", server)
-        if workload.replicas > 1:
+        if workload.replicas > 1 and not workload.models:
             for replica in range(workload.replicas):
-                self._at(REMOTE_EVERY * replica / workload.replicas, "remote", replica)
+                self._at(workload.every * replica / workload.replicas, "remote", replica)
         for fault in workload.faults:
             self._at(fault.at, "fault", fault)
             self._at(fault.until, "mend", fault)
@@ -122,7 +125,7 @@ class Simulation:
             self.rules[replica].ended(handle, True, now, request.output)
             self._left -= 1
             replicas.add(replica)
-        for replica in replicas:
+        for replica in range(len(self.rules)) if self._workload.models else replicas:
             self._dispatch(replica, now)
 
     def _refused(self, request: Request, now: float) -> None:
@@ -146,7 +149,7 @@ class Simulation:
             for replica, rule in enumerate(self.rules):
                 rule.metrics(server, self.servers[server], now)
                 self._dispatch(replica, now)
-        self._at(now + METRICS_EVERY, "metrics", server)
+        self._at(now + self._workload.every, "metrics", server)
 
     def _probe(self, server: int, now: float) -> None:
         for replica, rule in enumerate(self.rules):
@@ -169,7 +172,7 @@ class Simulation:
                 ]
                 rule.remote(server, sum(v[0] for v in seen), sum(v[1] for v in seen), now)
             self._dispatch(other, now)
-        self._at(now + REMOTE_EVERY, "remote", replica)
+        self._at(now + self._workload.every, "remote", replica)
 
     def _fault(self, fault: Any, now: float) -> None:
         server = self.servers[fault.server]

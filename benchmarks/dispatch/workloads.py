@@ -28,6 +28,9 @@ class Workload:
         requests: makes the requests of a seed, by time.
         seconds: length; the first `warmup` seconds aren't measured.
         replicas: how many gateways share the servers.
+        every: seconds between two readings of a server's metrics, and between two notes of a
+            gateway's load to the others; infinite where they don't know of each other.
+        models: those aren't gateways but models, of one gateway, that every server serves.
         ttft, itl: the objectives, in seconds.
     """
 
@@ -40,6 +43,8 @@ class Workload:
     ttft: float = 2.0
     itl: float = 0.06
     faults: tuple[Fault, ...] = field(default=())
+    models: bool = False
+    every: float = 0.5
 
 
 def length(draw: random.Random, mean: float, sigma: float, most: int) -> int:
@@ -96,6 +101,7 @@ def chat(
     prompt: tuple[float, float, int] = (900, 0.9, 12_000),
     output: tuple[float, float, int] = (220, 0.7, 2_000),
     streamed: float = 1.0,
+    replicas: int = 1,
 ) -> Callable[[random.Random], list[Request]]:
     """Unrelated requests; (mean, sigma, most) of their lengths in tokens; the share streamed."""
 
@@ -106,6 +112,7 @@ def chat(
             tokens = length(draw, *prompt)
             request = Request(at, tokens, length(draw, *output), texts.fresh(tokens))
             request.streamed = draw.random() < streamed
+            request.replica = draw.randrange(replicas)
             found.append(request)
         return found
 
@@ -249,6 +256,54 @@ def suite(scale: float = 1.0) -> list[Workload]:
                 Fault(2, seconds(70), seconds(90)),
                 Fault(3, seconds(80), seconds(110), 3.0),
             ),
+        ),
+        Workload(
+            "one prompt for all, 16 servers",
+            (FAST,) * 16,
+            shared_prompts(gamma(96, 1.5, seconds(90)), 1, 4_096, (300, 0.9, 4_000)),
+            seconds(90),
+            w,
+        ),
+        Workload(
+            "heavy tails, 16 servers",
+            (FAST,) * 16,
+            chat(gamma(55, 1.5, seconds(150)), (900, 1.8, 60_000), (220, 1.4, 6_000)),
+            seconds(150),
+            w,
+        ),
+        Workload(
+            "one slow of 32 servers",
+            (FAST,) * 32,
+            chat(gamma(140, 1.5, seconds(60))),
+            seconds(60),
+            w / 2,
+            faults=(Fault(5, 0.0, math.inf, 4.0),),
+        ),
+        Workload(
+            "8 servers, then 16",
+            (FAST,) * 16,
+            chat(gamma(50, 1.5, seconds(150))),
+            seconds(150),
+            w,
+            faults=tuple(Fault(server, 0.0, seconds(60)) for server in range(8)),
+        ),
+        Workload(
+            "two models on 8 servers",
+            (FAST,) * 8,
+            chat(gamma(40, 1.5, seconds(150)), replicas=2),
+            seconds(150),
+            w,
+            replicas=2,
+            models=True,
+        ),
+        Workload(
+            "stale, 4 gateways, 16 servers",
+            (FAST,) * 16,
+            chat(gamma(70, 1.5, seconds(120)), replicas=4),
+            seconds(120),
+            w,
+            replicas=4,
+            every=5.0,
         ),
         Workload(
             "4 gateways, 64 servers",

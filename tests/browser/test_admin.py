@@ -20,19 +20,39 @@ SECTIONS = ("live", "catalogue", "identity", "limits", "usage", "audit")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=support.chromium(), args=ARGUMENTS)
         yield launched
         launched.close()
 
 
-def _opened(browser: Browser, demo: support.Running, key: str, width: int = 1280) -> Page:
+@pytest.fixture(scope="module")
+def administered(
+    tmp_path_factory: pytest.TempPathFactory, endpoint: support.ScriptedEndpoint
+) -> Iterator[support.Running]:
+    """An installation of these tests' own, since they change it; with the embedded encoder."""
+    folder = tmp_path_factory.mktemp("administered")
+    models = f"scripted={endpoint.url}"
+    running = support.start(["serve", "--no-worker"], folder, CHAPPE_MODELS=models)
+    try:
+        running.wait_line("^ready ")
+        scopes = ("search", "ask", "models", "manage", "operate")
+        options = [part for scope in scopes for part in ("--scope", scope)]
+        created = support.chappe("key", "create", "--name", "demo", *options, data_dir=folder)
+        running.key = created.stdout.strip()
+        yield running
+    finally:
+        running.stop()
+
+
+def _opened(browser: Browser, administered: support.Running, key: str, width: int = 1280) -> Page:
     context = browser.new_context(
         locale="fr-FR", viewport={"width": width, "height": 800}, reduced_motion="reduce"
     )
     page = context.new_page()
     page.set_default_timeout(15_000)
-    page.goto(f"{demo.url}/#/admin")
+    page.goto(f"{administered.url}/#/admin")
     page.get_by_test_id("key").fill(key)
     page.keyboard.press("Enter")
     page.get_by_test_id("section-limits").wait_for()
@@ -40,9 +60,9 @@ def _opened(browser: Browser, demo: support.Running, key: str, width: int = 1280
 
 
 @pytest.fixture
-def page(browser: Browser, demo: support.Running) -> Iterator[Page]:
+def page(browser: Browser, administered: support.Running) -> Iterator[Page]:
     """The administration, opened with a key that may do everything."""
-    opened = _opened(browser, demo, demo.key)
+    opened = _opened(browser, administered, administered.key)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
@@ -74,19 +94,21 @@ def _button(place: Locator, name: str, of: str) -> Locator:
     return place.get_by_role("button", name=re.compile(f"^{name}.*{of}$"))
 
 
-def _call(demo: support.Running, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+def _call(
+    administered: support.Running, method: str, path: str, body: object = None
+) -> tuple[int, bytes]:
     request = urllib.request.Request(
-        demo.url + path,
+        administered.url + path,
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"authorization": f"Bearer {demo.key}", "content-type": "application/json"},
+        headers={"authorization": f"Bearer {administered.key}", "content-type": "application/json"},
     )
     with urllib.request.urlopen(request) as answer:
         return answer.status, answer.read()
 
 
-def test_the_live_section_shows_what_runs(page: Page, demo: support.Running) -> None:
-    _, body = _call(demo, "GET", "/api/admin/live")
+def test_the_live_section_shows_what_runs(page: Page, administered: support.Running) -> None:
+    _, body = _call(administered, "GET", "/api/admin/live")
     for queue in json.loads(body)["queues"]:
         expect(page.get_by_test_id(f"queue-{queue['model']}")).to_contain_text("en service")
     expect(page.get_by_test_id("admin")).to_contain_text("joignable")
@@ -96,7 +118,7 @@ def test_the_live_section_shows_what_runs(page: Page, demo: support.Running) -> 
 
 
 def test_a_model_and_its_server_from_form_to_live(
-    page: Page, demo: support.Running, endpoint: support.ScriptedEndpoint
+    page: Page, administered: support.Running, endpoint: support.ScriptedEndpoint
 ) -> None:
     _go(page, "catalogue")
     page.get_by_test_id("add-model").click()
@@ -175,7 +197,7 @@ def test_a_file_is_compared_then_applied_then_pruned(page: Page) -> None:
     expect(page.get_by_test_id("models")).not_to_contain_text("modele-b")
 
 
-def test_a_key_is_made_shown_once_and_revoked(page: Page, demo: support.Running) -> None:
+def test_a_key_is_made_shown_once_and_revoked(page: Page, administered: support.Running) -> None:
     _go(page, "identity")
     page.get_by_test_id("add-key").click()
     form = page.get_by_test_id("form-key.")
@@ -185,13 +207,13 @@ def test_a_key_is_made_shown_once_and_revoked(page: Page, demo: support.Running)
     assert secret.startswith("chp_")
     assert violations(page) == []
     headers = {"authorization": f"Bearer {secret}"}
-    assert page.request.get(f"{demo.url}/v1/models", headers=headers).ok
+    assert page.request.get(f"{administered.url}/v1/models", headers=headers).ok
     page.get_by_test_id("secret-kept").click()
     assert secret not in page.content()
     _button(page.get_by_test_id("keys"), "Révoquer", "poste-12").click()
     page.get_by_test_id("confirm-yes").click()
     expect(page.get_by_test_id("result")).to_contain_text("Révoquée")
-    assert page.request.get(f"{demo.url}/v1/models", headers=headers).status == 401
+    assert page.request.get(f"{administered.url}/v1/models", headers=headers).status == 401
 
 
 def test_an_organisation_gets_a_weight_and_a_limit(page: Page) -> None:
@@ -211,6 +233,7 @@ def test_an_organisation_gets_a_weight_and_a_limit(page: Page) -> None:
     form.get_by_label("Sujet").fill("organisation:univ-c")
     form.get_by_label("Quantité").fill("5 000")
     form.get_by_test_id("save").click()
+    expect(form).to_be_hidden()
     row = page.get_by_test_id("limits").get_by_role("row", name="organisation:univ-c")
     expect(row).to_contain_text("chaque jour")
     _button(row, "Modifier", "jetons").click()
@@ -224,18 +247,18 @@ def test_an_organisation_gets_a_weight_and_a_limit(page: Page) -> None:
 
 
 def test_accounts_are_shown_filtered_and_saved(
-    page: Page, demo: support.Running, tmp_path: Path
+    page: Page, administered: support.Running, tmp_path: Path
 ) -> None:
-    _, body = _call(demo, "GET", "/v1/models")
+    _, body = _call(administered, "GET", "/v1/models")
     embedder = next(m["id"] for m in json.loads(body)["data"] if "multilingual" in m["id"])
-    _call(demo, "POST", "/v1/embeddings", {"model": embedder, "input": "bonjour"})
+    _call(administered, "POST", "/v1/embeddings", {"model": embedder, "input": "bonjour"})
     page.wait_for_function(
         """async ([key, model]) => {
             const answer = await fetch("/api/admin/usage?outcome=completed",
                                        {headers: {Authorization: `Bearer ${key}`}});
             return (await answer.json()).lines.some((line) => line.groups.model === model);
         }""",
-        arg=[demo.key, embedder],
+        arg=[administered.key, embedder],
         polling=200,
     )
     _go(page, "usage")
@@ -261,9 +284,11 @@ def test_accounts_are_shown_filtered_and_saved(
     assert violations(page) == []
 
 
-def test_the_audit_log_tells_what_was_done_and_holds(page: Page, demo: support.Running) -> None:
+def test_the_audit_log_tells_what_was_done_and_holds(
+    page: Page, administered: support.Running
+) -> None:
     spec = {"slug": "univ-d", "name": "Université D"}
-    _call(demo, "PUT", "/api/admin/organisations/univ-d", spec)
+    _call(administered, "PUT", "/api/admin/organisations/univ-d", spec)
     _go(page, "audit")
     page.get_by_test_id("filter-action").fill("organisation.put")
     table = page.get_by_test_id("audit-table")
@@ -278,12 +303,12 @@ def test_the_audit_log_tells_what_was_done_and_holds(page: Page, demo: support.R
 
 
 def test_a_key_that_manages_sees_its_organisation_only(
-    browser: Browser, demo: support.Running
+    browser: Browser, administered: support.Running
 ) -> None:
-    _call(demo, "PUT", "/api/admin/organisations/univ-e", {"slug": "univ-e"})
+    _call(administered, "PUT", "/api/admin/organisations/univ-e", {"slug": "univ-e"})
     spec = {"name": "gestion", "organisation": "univ-e", "scopes": ["models", "manage"]}
-    _, body = _call(demo, "POST", "/api/admin/keys", spec)
-    page = _opened(browser, demo, json.loads(body)["key"])
+    _, body = _call(administered, "POST", "/api/admin/keys", spec)
+    page = _opened(browser, administered, json.loads(body)["key"])
     expect(page.get_by_test_id("section-live")).to_be_hidden()
     expect(page.get_by_test_id("section-catalogue")).to_be_hidden()
     keys = page.get_by_test_id("keys")
@@ -298,13 +323,15 @@ def test_a_key_that_manages_sees_its_organisation_only(
 
 
 @pytest.mark.parametrize("width", [360, 640])
-def test_no_section_scrolls_sideways(browser: Browser, demo: support.Running, width: int) -> None:
+def test_no_section_scrolls_sideways(
+    browser: Browser, administered: support.Running, width: int
+) -> None:
     """360 pixels is a small telephone; 640 is 1280 at 200 % zoom."""
     limit = {"subject": "installation", "measure": "requests", "period": "month", "amount": 1e6}
-    _call(demo, "PUT", "/api/admin/limits", limit)
-    _call(demo, "PUT", "/api/admin/models/modele-c", {"name": "modele-c"})
-    _call(demo, "PUT", "/api/admin/organisations/univ-f", {"slug": "univ-f"})
-    page = _opened(browser, demo, demo.key, width)
+    _call(administered, "PUT", "/api/admin/limits", limit)
+    _call(administered, "PUT", "/api/admin/models/modele-c", {"name": "modele-c"})
+    _call(administered, "PUT", "/api/admin/organisations/univ-f", {"slug": "univ-f"})
+    page = _opened(browser, administered, administered.key, width)
     for section in SECTIONS:
         _go(page, section)
         expect(page.get_by_test_id("admin").locator("table").first, section).to_be_visible()
@@ -327,9 +354,9 @@ def test_sections_by_keyboard_alone(page: Page) -> None:
 
 
 def test_the_screenshot_script_works(
-    browser: Browser, demo: support.Running, tmp_path: Path
+    browser: Browser, administered: support.Running, tmp_path: Path
 ) -> None:
     from screenshots import take_admin
 
-    take_admin(browser, demo.url, demo.key, tmp_path)
+    take_admin(browser, administered.url, administered.key, tmp_path)
     assert (tmp_path / "admin.png").stat().st_size > 10_000

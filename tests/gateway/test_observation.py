@@ -5,9 +5,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import openai
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway_tower import Server, tower
+from gateway_tower import Server, Tower, tower
 
 MESSAGES: Any = [{"role": "user", "content": "x"}]
 
@@ -73,3 +75,38 @@ async def test_a_request_is_a_span_that_continues_the_clients_trace(
     assert values["gen_ai.operation.name"] == "chat"
     assert (values["gen_ai.usage.input_tokens"], values["gen_ai.usage.output_tokens"]) == (5, 12)
     assert "x" not in [v for v in values.values() if isinstance(v, str)]
+
+
+async def test_a_speed_is_told_once_it_is_measured(gate: Tower) -> None:
+    await gate.add_model(Server(pace=0.01))
+    before = gate.gateway.queues()[0]
+    endpoint = before["endpoints"][0]
+    assert before["rate"] is None
+    assert endpoint["inter_token_ms"] is None and endpoint["prefill_tokens_per_second"] is None
+
+    messages: Any = [{"role": "user", "content": "bonjour"}]
+    stream = await gate.client().chat.completions.create(model="m", messages=messages, stream=True)
+    async for _ in stream:
+        pass
+    await gate.until(lambda: gate.gateway.queues()[0]["endpoints"][0]["inter_token_ms"] is not None)
+    assert gate.gateway.queues()[0]["endpoints"][0]["prefill_tokens_per_second"] > 0
+
+
+async def test_metrics_tell_what_limits_refuse_and_if_the_database_is_away(gate: Tower) -> None:
+    await gate.add_model(Server())
+    await gate.execute(
+        "insert into quota_limit (subject_kind, measure, period, amount)"
+        " values ('installation', 'requests', 'month', 1)"
+    )
+    await gate.until(lambda: gate.gateway.quotas._limits)
+    await gate.client().chat.completions.create(model="m", messages=MESSAGES)
+    for _ in range(2):
+        with pytest.raises(openai.RateLimitError):
+            await gate.client().chat.completions.create(model="m", messages=MESSAGES)
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in gate.gateway.metrics.collect()
+        for sample in family.samples
+    }
+    assert samples["chappe_quota_refusals_total", "requests", "month"] == 2
+    assert samples[("chappe_database_away",)] == 0

@@ -22,6 +22,7 @@ from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec,
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.gateway.engines.detection import detect, examine
 from chappe.gateway.http.upstream import Pool, UpstreamError
+from chappe.gateway.quotas.store import limit_states, state_view
 from chappe.identity import SYSTEM
 
 model = typer.Typer(no_args_is_help=True, help="Models of the catalogue.")
@@ -333,23 +334,20 @@ def proposal_ignore(endpoint_name: str, name: str) -> None:
 
 @limit.command("list")
 def limit_list(as_json: Json = False) -> None:
-    """List the limits, and what is left of each."""
+    """List the limits, with what is used of each now."""
 
     async def work(connection: Connection, _: Cipher) -> list[dict[str, Any]]:
-        held = {
-            row["limit_id"]: row["leased"]
-            for row in await admin.rows(
-                connection,
-                "select distinct on (limit_id) limit_id, leased from quota_window"
-                " order by limit_id, period_start desc",
-            )
-        }
+        states = await limit_states(connection)
         return [
-            spec.model_dump() | {"id": identifier, "held": held.get(identifier, 0.0)}
+            spec.model_dump() | {"id": identifier} | state_view(states.get(identifier))
             for identifier, spec in await admin.limits(connection)
         ]
 
-    _show(on_database(work), as_json, "subject", "model", "measure", "period", "amount", "held")
+    columns = ("subject", "model", "measure", "period", "amount", "used", "remaining")
+    rows = on_database(work)
+    if not as_json:
+        typer.echo("  ".join(f"{name:20}" for name in columns).rstrip())
+    _show(rows, as_json, *columns)
 
 
 @limit.command("set")

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
         3600.0, ge=0, description="how long known keys work while the database is away"
     )
     journal_max_bytes: int = Field(1_073_741_824, ge=16_777_216)
+    journal_sync_seconds: float | None = Field(
+        None, gt=0, description="how often the journal is forced to the disk; none: by the kernel"
+    )
     accounts_retention_months: int = Field(24, ge=1)
     secret_key: SecretStr | None = Field(
         None, description="32 bytes in base64, for secrets at rest; none: a file in `data_dir`"

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from chappe.core import telemetry
 from chappe.gateway.accounts import Account
+from chappe.gateway.quotas import Quotas
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
@@ -83,6 +84,7 @@ class GatewayMetrics(Collector):
             )
         }
         self.queues: Callable[[], list[dict[str, Any]]] = list
+        self.quotas: Quotas | None = None
 
     def register(self) -> None:
         """Show these figures at `/metrics`; those of a gateway before it go."""
@@ -143,6 +145,8 @@ class GatewayMetrics(Collector):
         for histogram in self._histograms.values():
             yield histogram.family()
         yield from self._gauges()
+        if self.quotas is not None:
+            yield from _limits(self.quotas)
 
     def _gauges(self) -> Iterable[Metric]:
         waiting = GaugeMetricFamily("chappe_gateway_waiting", "In the queue", labels=["model"])
@@ -159,3 +163,17 @@ class GatewayMetrics(Collector):
                 limit.add_metric(labels, endpoint["limit"])
                 up.add_metric(labels, float(endpoint["health"] in ("healthy", "trial")))
         yield from (waiting, flight, limit, up)
+
+
+def _limits(quotas: Quotas) -> Iterable[Metric]:
+    refused = CounterMetricFamily(
+        "chappe_quota_refusals", "Refused by a limit", labels=["measure", "period"]
+    )
+    for (measure, period), count in quotas.refused.copy().items():
+        refused.add_metric([measure, period or "at once"], count)
+    yield refused
+    yield GaugeMetricFamily(
+        "chappe_database_away",
+        "1 when limits run on held leases",
+        value=float(quotas.database_away),
+    )

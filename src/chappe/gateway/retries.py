@@ -1,5 +1,23 @@
 """How much may be tried again: a share of what is asked, so that an outage isn't made worse."""
 
+import time
+from email.utils import parsedate_to_datetime
+
+
+def seconds_of(retry_after: bytes, now: float | None = None) -> float | None:
+    """The seconds that a `Retry-After` header asks for: a number or a date (RFC 9110, 10.2.3).
+
+    None when it is absent or can't be read; `now` is in seconds since 1970.
+    """
+    text = retry_after.decode("latin-1").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        at = parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, at - (time.time() if now is None else now))
+
 
 class RetryBudget:
     """Tokens that requests earn and retries spend (after Finagle's retry budgets).

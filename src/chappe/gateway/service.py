@@ -40,7 +40,7 @@ from chappe.gateway.quotas import Limit, Quotas, Work
 from chappe.gateway.quotas.energy import energy_wh
 from chappe.gateway.quotas.estimate import bound
 from chappe.gateway.quotas.store import sweep_windows
-from chappe.gateway.retries import RetryBudget
+from chappe.gateway.retries import RetryBudget, seconds_of
 from chappe.gateway.streams import ModelStream, error_message, unit_vectors
 from chappe.gateway.terms import DEFAULT, Terms
 from chappe.gateway.tracing import Tracing
@@ -71,6 +71,7 @@ class Gateway:
             settings.data_dir,
             self.replica_id,
             max_bytes=settings.journal_max_bytes,
+            synchronise_seconds=settings.journal_sync_seconds,
         )
         self.quotas = Quotas(
             self.connections,
@@ -126,6 +127,7 @@ class Gateway:
         await self.connections.open()
         self.metrics.register()
         self.metrics.queues = self.queues
+        self.metrics.quotas = self.quotas
         self.connections.listen("chappe_identity", self.keys.clear)
         self.keys.start()
         await self.quotas.start()
@@ -374,8 +376,8 @@ class Gateway:
 
     async def call(
         self, actor: Actor, operation: Operation, body: bytes, priority: Priority = "batch"
-    ) -> tuple[int, bytes, str]:
-        """One whole answer: its status, its body and the request's identifier.
+    ) -> tuple[int, bytes, str, float | None]:
+        """One whole answer: status, body, the request's identifier, seconds to try again after.
 
         Raises:
             ChappeError: as :meth:`exchange`.
@@ -388,7 +390,8 @@ class Gateway:
                     pieces.append(piece)
                 answer = b"".join(pieces)
             assert exchange.account is not None
-            return exchange.status, answer, exchange.account.id.hex
+            later = seconds_of(exchange.retry_after)
+            return exchange.status, answer, exchange.account.id.hex, later
 
     @asynccontextmanager
     async def chat(
@@ -408,7 +411,9 @@ class Gateway:
             actor, "chat.completions", msgspec.json.encode(body), Terms(priority="interactive")
         ) as exchange:
             if not exchange.streamed:
-                raise ChappeError("engine_refused", 502, reason=error_message(exchange.body))
+                error = ChappeError("engine_refused", 502, reason=error_message(exchange.body))
+                error.retry_after = seconds_of(exchange.retry_after)
+                raise error
             yield ModelStream(exchange)
 
     async def embed(
@@ -425,9 +430,11 @@ class Gateway:
         body = msgspec.json.encode(
             {"model": encoder.name, "input": list(texts), "encoding_format": "base64"}
         )
-        status, answer, _ = await self.call(actor, "embeddings", body, priority)
+        status, answer, _, later = await self.call(actor, "embeddings", body, priority)
         if status != 200:
-            raise ChappeError("engine_refused", 502, reason=error_message(answer))
+            error = ChappeError("engine_refused", 502, reason=error_message(answer))
+            error.retry_after = later
+            raise error
         vectors = unit_vectors(answer)
         if len(vectors) != len(texts):
             raise ChappeError("engine_cut", 502, model=encoder.name)

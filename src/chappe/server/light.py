@@ -22,6 +22,7 @@ from chappe.gateway.http.door import Door
 from chappe.gateway.http.protocol import protocol_for
 from chappe.gateway.openai_api import OpenAIApi
 from chappe.server.listen import Server, make_server, on_signals, serve_until
+from chappe.server.readiness import readiness
 
 
 class LightApp:
@@ -42,7 +43,9 @@ class LightApp:
         elif path == "/healthz":
             await _answer(send, 200, {"status": "ok"})
         elif path == "/readyz":
-            status, value = readiness(self._gateway)
+            database = "away" if self._gateway.quotas.database_away else "ready"
+            models = self._gateway.catalogue.all()
+            status, value = readiness(models, database, needs_database=False)
             await _answer(send, status, value)
         elif path == "/metrics":
             await self._metrics(scope, send)
@@ -63,14 +66,6 @@ class LightApp:
                 return
         text = generate_latest(telemetry.REGISTRY)
         await _send(send, 200, b"text/plain; version=0.0.4", text)
-
-
-def readiness(gateway: Gateway) -> tuple[int, dict[str, Any]]:
-    """Can requests be served: 200 or 503, and the state of each model. The database may be away."""
-    parts: dict[str, str] = {model.name: model.state for model in gateway.catalogue.all()}
-    parts["database"] = "away" if gateway.quotas.database_away else "ready"
-    ready = any(state == "ready" for name, state in parts.items() if name != "database")
-    return (200 if ready else 503), {"status": "ready" if ready else "not ready", "parts": parts}
 
 
 async def _answer(send: Send, status: int, value: Any) -> None:

@@ -13,6 +13,7 @@ from chappe.gateway import Model
 from chappe.identity.http import CurrentActor, Language, actor_of
 from chappe.knowledge.jobs import loads
 from chappe.knowledge.library import list_collections
+from chappe.server.readiness import readiness
 
 router = APIRouter()
 
@@ -74,20 +75,18 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz", tags=["status"])
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
-    """Can requests be served: database and models. Anybody may call it; 503 when not."""
+    """Can this replica serve: the database answers, and a model does. Anybody may call it; 503
+    when not. `models` counts those that have servers, by state."""
     state = request.app.state
-    parts: dict[str, str] = {}
     try:
         async with state.database.session() as session:
             await session.execute(text("select 1"))
-        parts["database"] = "ready"
+        database = "ready"
     except ChappeError:
-        parts["database"] = "failed"
-    for model in state.gateway.catalogue.all():
-        parts[model.name] = model.state
-    ready = all(value == "ready" for value in parts.values())
-    response.status_code = 200 if ready else 503
-    return {"status": "ready" if ready else "not ready", "parts": parts}
+        database = "away"
+    models = state.gateway.catalogue.all()
+    response.status_code, value = readiness(models, database, needs_database=True)
+    return value
 
 
 @router.get("/metrics", tags=["status"])

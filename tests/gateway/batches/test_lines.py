@@ -150,3 +150,12 @@ def test_usage_adds_up() -> None:
         "output_tokens_details": {"reasoning_tokens": 1},
         "total_tokens": 15,
     }
+
+
+@pytest.mark.parametrize("depth", [5_000, 200_000])
+def test_a_line_nested_too_deep_is_a_fault_of_that_line(depth: int) -> None:
+    checker = Checker(CHAT, lambda model: None)
+    nested = "[" * depth + "]" * depth
+    line = f'{{"custom_id": "a", "method": "POST", "url": "{CHAT}", "body": {nested}}}'
+    checker.add(1, line.encode())
+    assert [(fault.code, fault.line) for fault in checker.faults] == [("invalid_json_line", 1)]

@@ -56,13 +56,13 @@ def test_what_finds_no_room_is_made_again_however_often() -> None:
     for attempts in (1, ATTEMPTS, 100):
         assert judge_error(refused("queue_full", 429, 7.0), attempts) == Later(7.0, False)
         assert judge_error(refused("database_unreachable", 503), attempts) == Later(None, False)
-        assert judge(429, b"", "r", attempts) == Later(None, False)
+        assert judge(429, b"", "r", 7.0, attempts) == Later(7.0, False)
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504])
 def test_what_fails_is_made_again_a_few_times(status: int) -> None:
-    assert judge(status, b"", "r", ATTEMPTS - 1) == Later(None, True)
-    last = judge(status, b'{"error": {"message": "out of memory"}}', "r", ATTEMPTS)
+    assert judge(status, b"", "r", None, ATTEMPTS - 1) == Later(None, True)
+    last = judge(status, b'{"error": {"message": "out of memory"}}', "r", None, ATTEMPTS)
     assert isinstance(last, Answer) and last.status == status
     assert "out of memory" in json.loads(last.body)["error"]["message"]
 
@@ -72,5 +72,5 @@ def test_what_waiting_cannot_help_is_a_result() -> None:
         answer = judge_error(error, 1)
         assert isinstance(answer, Answer) and answer.status == error.status
         assert json.loads(answer.body)["error"]["code"]
-    answer = judge(400, b'{"error": {"message": "too long", "code": "context"}}', "r", 1)
+    answer = judge(400, b'{"error": {"message": "too long", "code": "context"}}', "r", None, 1)
     assert isinstance(answer, Answer) and json.loads(answer.body)["error"]["code"] == "context"

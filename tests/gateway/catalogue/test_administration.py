@@ -100,7 +100,7 @@ async def test_a_secret_that_no_header_can_hold_is_refused_unshown(
 def test_what_is_no_address_of_a_server(url: str) -> None:
     with pytest.raises(ChappeError) as caught:
         declarative.read_file(f'[[endpoints]]\nname = "e"\nurl = "{url}"')
-    assert "endpoints.0.url" in str(caught.value) and "secret@" not in str(caught.value)
+    assert "endpoints.0 (e).url" in str(caught.value) and "secret@" not in str(caught.value)
 
 
 async def test_secrets_are_encrypted_anew_all_or_none(connections: Connections) -> None:

@@ -97,16 +97,51 @@ async def test_all_or_nothing(database_url: str) -> None:
     ("text", "told"),
     [
         ("[[models", "Expected"),
-        ('[[models]]\nname = "m"\ncontxt = 3', "models.0.contxt"),
+        ('[[models]]\nname = "m"\ncontxt = 3', "models.0 (m).contxt: there is no such key"),
+        ("x = " + "[" * 5000 + "]" * 5000, "brackets"),
         ('[[models]]\nname = "m"\n[[models]]\nname = "m"', "m is there twice"),
-        ('[[endpoints]]\nname = "e"\nurl = "ftp://x"', "endpoints.0.url"),
-        ('[[limits]]\nsubject = "x"\nmeasure = "tokens"\namount = 1', "limits.0"),
+        ('[[endpoints]]\nname = "e"\nurl = "ftp://x"', "endpoints.0 (e).url"),
+        ('[[limits]]\nsubject = "x"\nmeasure = "tokens"\namount = 1', "limits.0 (x)"),
+        ('[[models]]\nname = "m"\nprice_in = 1e300', "models.0 (m).price_in"),
         ('[[endpoints]]\nname="e"\nurl="http://h"\nsecret="a"\nsecret_env="B"', "give one of"),
     ],
 )
 def test_a_wrong_file_says_where(text: str, told: str) -> None:
     with pytest.raises(ChappeError) as caught:
         declarative.read_file(text)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tables", "told"),
+    [
+        (
+            {"endpoints": [{"name": "gpu1", "url": "http://h/v1", "serves": {"mistrl": "x"}}]},
+            "mistrl (endpoint gpu1)",
+        ),
+        ({"models": [{"name": "m", "grants": ["organisation:nobody"]}]}, "nobody (model m)"),
+        ({"models": [{"name": "m", "grants": ["key:nobody"]}]}, "nobody (model m)"),
+        (
+            {
+                "limits": [
+                    {
+                        "subject": "organisation:nobody",
+                        "measure": "tokens",
+                        "period": "day",
+                        "amount": 1,
+                    }
+                ]
+            },
+            "nobody (limit organisation:nobody * tokens day)",
+        ),
+    ],
+)
+async def test_a_name_that_leads_nowhere_says_where_it_stands(
+    database_url: str, tables: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ChappeError) as caught:
+        await make_so(database_url, spec(**tables))
+    assert caught.value.code == "unknown_object"
     assert told in str(caught.value)
 
 

@@ -105,6 +105,25 @@ async def test_an_endpoint_that_is_not_well_is_told(
     assert not tested["well"] and tested["detail"]
 
 
+async def test_names_with_slashes_can_be_administered(
+    gate: Tower, operator: httpx2.AsyncClient
+) -> None:
+    """Models are often called as on their hub: `org/name`."""
+    server = await gate.start_server(Server())
+    name, site = "org/model", "room/gpu1"
+    assert (await operator.put("/models/org%2Fmodel", json={"name": name})).status_code == 204
+    endpoint = {"name": site, "url": server.url, "serves": {name: "m"}}
+    assert (await operator.put("/endpoints/room%2Fgpu1", json=endpoint)).status_code == 204
+    await gate.until(lambda: gate.gateway.catalogue.endpoints())
+    assert (await operator.post("/endpoints/room%2Fgpu1/test")).json()["well"]
+    assert (await operator.post("/endpoints/room%2Fgpu1/drain")).status_code == 204
+    await gate.until(lambda: gate.gateway.catalogue.endpoints()[0].drained)
+    assert (await operator.post("/endpoints/room%2Fgpu1/resume")).status_code == 204
+    assert (await operator.delete("/endpoints/room%2Fgpu1")).status_code == 204
+    assert (await operator.delete("/models/org%2Fmodel")).status_code == 204
+    assert (await operator.get("/models")).json() == []
+
+
 @pytest.mark.parametrize("source", ["secret_env", "secret_file"])
 async def test_a_server_does_not_read_its_own_files_for_a_caller(
     gate: Tower, operator: httpx2.AsyncClient, source: str
@@ -147,3 +166,25 @@ async def test_what_a_server_announces_is_taken_by_hand(
     await gate.client().chat.completions.create(model="new", messages=messages)
     assert server.requests[-1]["model"] == "org/new"
     assert (await operator.get("/proposals")).json() == []
+
+
+async def test_limits_are_listed_with_what_is_used_of_each(
+    operator: httpx2.AsyncClient, gate: Tower
+) -> None:
+    await gate.add_model(Server())
+    limit = {"subject": "installation", "measure": "requests", "period": "month", "amount": 100}
+    assert (await operator.put("/limits", json=limit)).status_code == 204
+    (listed,) = (await operator.get("/limits")).json()
+    assert (listed["used"], listed["remaining"]) == (0, 100)
+    assert listed["resets_at"] is not None
+    await gate.until(lambda: gate.gateway.quotas._limits)
+    messages: Any = [{"role": "user", "content": "x"}]
+    for _ in range(3):
+        await gate.client().chat.completions.create(model="m", messages=messages)
+    for _ in range(100):
+        (listed,) = (await operator.get("/limits")).json()
+        if listed["used"] == 3:
+            break
+        await asyncio.sleep(0.1)
+    assert (listed["used"], listed["remaining"]) == (3, 97)
+    assert listed["held"] >= 3

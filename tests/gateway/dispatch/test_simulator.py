@@ -101,4 +101,4 @@ def test_the_benchmark_runs() -> None:
         "interactive_p95_ratio_with_batch",
         "decision_us_at_200",
     }
-    assert result.stdout.count("| quiet, 4 servers |") == 10
+    assert result.stdout.count("| quiet, 4 servers |") == 13

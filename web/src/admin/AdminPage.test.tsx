@@ -16,7 +16,10 @@ const limit = {
   output_weight: 1,
   action: "refuse",
   warn_at: 0.8,
-  held: 250,
+  used: 250,
+  held: 400,
+  remaining: 750,
+  resets_at: "2026-12-01T00:00:00Z",
 };
 const calls: { method: string; path: string; body: unknown }[] = [];
 let answers: Record<string, () => Response>;

@@ -17,7 +17,8 @@ export interface LiveEndpoint {
   elsewhere: number;
   limit: number;
   kv_usage: number | null;
-  inter_token_ms: number;
+  /** Null until it was measured. */
+  inter_token_ms: number | null;
   probe: Probe | null;
 }
 
@@ -26,8 +27,8 @@ export interface Queue {
   waiting: number;
   limit: number;
   refused: number;
-  /** Tokens of work done in a second, as the queue estimates its waits with; a guess at first. */
-  rate: number;
+  /** Tokens of work done in a second, as the queue estimates its waits with; null until measured. */
+  rate: number | null;
   endpoints: LiveEndpoint[];
 }
 
@@ -123,8 +124,15 @@ export interface Limit extends Spec {
   period: "minute" | "day" | "month" | null;
   amount: number;
   action: "warn" | "slow" | "refuse";
-  /** Spent, or in the hands of a replica, in the present period. */
+  /** Share of the amount from which answers carry a warning. */
+  warn_at: number;
+  /** Spent or reserved in the present period; a few seconds old at most. */
+  used: number;
+  /** Used, or in the hands of a process. */
   held: number;
+  remaining: number;
+  /** End of the present period; null for what counts at once. */
+  resets_at: string | null;
 }
 
 export type Dimension = "organisation" | "key" | "person" | "model" | "endpoint" | "site" | "outcome";

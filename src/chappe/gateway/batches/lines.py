@@ -111,7 +111,7 @@ class Checker:
             line = _LINE.decode(text)
         except msgspec.ValidationError as error:
             return Fault("invalid_request", number, None, {"reason": str(error)})
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Fault("invalid_json_line", number, None, {"reason": str(error)})
         if not 0 < len(line.custom_id) <= _MOST_NAME or "\x00" in line.custom_id:
             return Fault("invalid_custom_id", number, "custom_id", {"most": str(_MOST_NAME)})
@@ -131,7 +131,7 @@ class Checker:
     def _body_fault(self, number: int, body: bytes) -> Fault | None:
         try:
             fields = _BODY.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Fault("invalid_request", number, "body", {"reason": str(error)})
         if fields.stream:
             return Fault("stream_not_allowed", number, "body.stream")

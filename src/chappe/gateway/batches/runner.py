@@ -62,8 +62,11 @@ class Door(Protocol):
 
     def call(
         self, actor: Actor, operation: Operation, body: bytes
-    ) -> Awaitable[tuple[int, bytes, str]]:
-        """Ask a model when nobody else waits: status, answer, request's identifier."""
+    ) -> Awaitable[tuple[int, bytes, str, float | None]]:
+        """Ask a model when nobody else waits.
+
+        Gives status, answer, the request's identifier, and seconds to try again after if any.
+        """
 
 
 class Runner:
@@ -295,7 +298,7 @@ class Runner:
             return judge_error(
                 ChappeError("internal", 500, request_id=item.batch_id), item.attempts
             )
-        return judge(*answer, item.attempts)
+        return judge(*answer, attempts=item.attempts)
 
     async def _actor(self, key_id: uuid.UUID, level: int) -> Actor | None:
         """For whom a key acts now, with at least the batch's sensitivity; None: not valid."""

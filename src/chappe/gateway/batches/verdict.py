@@ -42,9 +42,11 @@ class Later:
     counted: bool
 
 
-def judge(status: int, body: bytes, request_id: str, attempts: int) -> Answer | Later:
+def judge(
+    status: int, body: bytes, request_id: str, retry_after: float | None, attempts: int
+) -> Answer | Later:
     """What becomes of an endpoint's answer, at this many attempts."""
-    if later := _later(status, None, attempts):
+    if later := _later(status, retry_after, attempts):
         return later
     if not 200 <= status < 300:
         body = msgspec.json.encode(refusal(status, body))

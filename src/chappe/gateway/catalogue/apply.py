@@ -1,6 +1,8 @@
 """The declarative file: compared with what is, and applied in one transaction."""
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,6 +62,8 @@ def read_file(text: str) -> CatalogueSpec:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ChappeError("catalogue_file", 422, reason=str(error)) from None
+    except RecursionError:
+        raise ChappeError("catalogue_file", 422, reason="too many brackets in brackets") from None
     return described(CatalogueSpec, values, "catalogue_file")
 
 
@@ -182,18 +186,20 @@ async def make_so(
 async def _by_identifier(connection: Connection, wanted: CatalogueSpec) -> CatalogueSpec:
     """The same, with keys told as the catalogue tells them: by identifier."""
 
-    async def told(subject: str) -> str:
+    async def told(subject: str, spec: Spec) -> str:
         if not subject.startswith("key:"):
             return subject
-        _, identifier = await admin.resolve_subject(connection, subject, ("key",))
+        with _said_where(*name_of(spec)):
+            _, identifier = await admin.resolve_subject(connection, subject, ("key",))
         return f"key:{identifier}"
 
     models = [
-        model.model_copy(update={"grants": [await told(grant) for grant in model.grants]})
+        model.model_copy(update={"grants": [await told(grant, model) for grant in model.grants]})
         for model in wanted.models
     ]
     limits = [
-        limit.model_copy(update={"subject": await told(limit.subject)}) for limit in wanted.limits
+        limit.model_copy(update={"subject": await told(limit.subject, limit)})
+        for limit in wanted.limits
     ]
     return wanted.model_copy(update={"models": models, "limits": limits})
 
@@ -211,26 +217,43 @@ async def apply(
     """
     removed = []
     for change in changes:
-        spec = change.spec
-        removing = change.act == "remove"
-        match spec:
-            case OrganisationSpec():
-                await admin.put_organisation(connection, actor, spec)
-            case ModelSpec() if removing:
-                removed.append(spec.name)
-                await admin.remove_model(connection, actor, spec.name, check=False)
-            case ModelSpec():
-                await admin.put_model(connection, actor, spec, check=False)
-            case EndpointSpec() if removing:
-                await admin.remove_endpoint(connection, actor, spec.name)
-            case EndpointSpec():
-                await admin.put_endpoint(connection, actor, cipher, spec)
-            case LimitSpec() if removing:
-                await admin.remove_limit(connection, actor, spec)
-            case LimitSpec():
-                await admin.put_limit(connection, actor, spec)
+        if change.act == "remove" and isinstance(change.spec, ModelSpec):
+            removed.append(change.spec.name)
+        with _said_where(change.kind, change.name):
+            await _apply_one(connection, actor, cipher, change)
     await admin.check_names(connection)
     await admin.check_unused(connection, removed)
+
+
+async def _apply_one(connection: Connection, actor: Actor, cipher: Cipher, change: Change) -> None:
+    removing = change.act == "remove"
+    match spec := change.spec:
+        case OrganisationSpec():
+            await admin.put_organisation(connection, actor, spec)
+        case ModelSpec() if removing:
+            await admin.remove_model(connection, actor, spec.name, check=False)
+        case ModelSpec():
+            await admin.put_model(connection, actor, spec, check=False)
+        case EndpointSpec() if removing:
+            await admin.remove_endpoint(connection, actor, spec.name)
+        case EndpointSpec():
+            await admin.put_endpoint(connection, actor, cipher, spec)
+        case LimitSpec() if removing:
+            await admin.remove_limit(connection, actor, spec)
+        case LimitSpec():
+            await admin.put_limit(connection, actor, spec)
+
+
+@contextmanager
+def _said_where(kind: str, name: str) -> Iterator[None]:
+    """A name that leads nowhere is told with the table of the file that it stands in."""
+    try:
+        yield
+    except ChappeError as error:
+        if error.code != "unknown_object":
+            raise
+        values = error.values | {"name": f"{error.values['name']} ({kind} {name})"}
+        raise ChappeError(error.code, error.status, **values) from None
 
 
 def shown(changes: list[Change]) -> list[str]:

@@ -18,6 +18,7 @@ from chappe.gateway.catalogue import apply as declarative
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, OrganisationSpec
 from chappe.gateway.http.upstream import UpstreamError
 from chappe.gateway.quotas.limits import Measure, Period
+from chappe.gateway.quotas.store import limit_states, state_view
 from chappe.identity import Actor
 from chappe.identity.http import CurrentActor
 from chappe.identity.refusals import record_refusal
@@ -88,7 +89,7 @@ async def list_models(request: Request, actor: CurrentActor) -> list[ModelSpec]:
         return await admin.models(connection)
 
 
-@router.put("/models/{name}", status_code=204)
+@router.put("/models/{name:path}", status_code=204)
 async def put_model(request: Request, actor: CurrentActor, name: str, spec: ModelSpec) -> None:
     """Add or change a model."""
     _same(name, spec.name)
@@ -96,7 +97,7 @@ async def put_model(request: Request, actor: CurrentActor, name: str, spec: Mode
         await admin.put_model(connection, actor, spec)
 
 
-@router.delete("/models/{name}", status_code=204)
+@router.delete("/models/{name:path}", status_code=204)
 async def delete_model(request: Request, actor: CurrentActor, name: str) -> None:
     """Remove a model that nothing needs."""
     async with operating(request, actor, "model.remove", name) as connection:
@@ -115,7 +116,7 @@ async def list_endpoints(request: Request, actor: CurrentActor) -> list[Endpoint
     ]
 
 
-@router.put("/endpoints/{name}", status_code=204)
+@router.put("/endpoints/{name:path}", status_code=204)
 async def put_endpoint(
     request: Request, actor: CurrentActor, name: str, spec: EndpointSpec
 ) -> None:
@@ -127,28 +128,28 @@ async def put_endpoint(
         await admin.put_endpoint(connection, actor, cipher, spec)
 
 
-@router.delete("/endpoints/{name}", status_code=204)
+@router.delete("/endpoints/{name:path}", status_code=204)
 async def delete_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
     """Remove an endpoint."""
     async with operating(request, actor, "endpoint.remove", name) as connection:
         await admin.remove_endpoint(connection, actor, name)
 
 
-@router.post("/endpoints/{name}/drain", status_code=204)
+@router.post("/endpoints/{name:path}/drain", status_code=204)
 async def drain_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
     """Send nothing more there; what runs there goes on."""
     async with operating(request, actor, "endpoint.drain", name) as connection:
         await admin.set_drained(connection, actor, name, True)
 
 
-@router.post("/endpoints/{name}/resume", status_code=204)
+@router.post("/endpoints/{name:path}/resume", status_code=204)
 async def resume_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
     """Take a drained endpoint back."""
     async with operating(request, actor, "endpoint.resume", name) as connection:
         await admin.set_drained(connection, actor, name, False)
 
 
-@router.post("/endpoints/{name}/test")
+@router.post("/endpoints/{name:path}/test")
 async def test_endpoint(request: Request, actor: CurrentActor, name: str) -> dict[str, Any]:
     """Ask an endpoint now whether it is well, what it is, and which models it announces."""
     async with operating(request, actor, "endpoint.test", name):
@@ -202,7 +203,7 @@ async def put_organisation(
 
 @router.get("/limits")
 async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, Any]]:
-    """The limits, with what all replicas together hold of each now."""
+    """The limits, with what all replicas together have used and hold of each now."""
     gateway = request.app.state.gateway
     if "operate" in actor.scopes:
         own = None
@@ -213,11 +214,8 @@ async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, A
         raise ChappeError("scope_missing", 403, scope="manage")
     async with gateway.connections.transaction() as connection:
         found = await admin.limits(connection, own)
-    states = gateway.quotas.states()
-    return [
-        spec.model_dump() | {"id": str(i), "held": states.get(i, (0.0, 0.0))[1]}
-        for i, spec in found
-    ]
+        states = await limit_states(connection)
+    return [spec.model_dump() | {"id": str(i)} | state_view(states.get(i)) for i, spec in found]
 
 
 @router.put("/limits", status_code=204)

@@ -63,8 +63,8 @@ class ModelSpec(_Spec):
     max_output_tokens: int = Field(4096, gt=0, le=1_000_000_000)
     modalities: list[Literal["text", "image", "audio"]] = ["text"]
     licence: str | None = Field(None, max_length=200)
-    parameters_total: float | None = Field(None, gt=0, description="billions")
-    parameters_active: float | None = Field(None, gt=0, description="billions")
+    parameters_total: float | None = Field(None, gt=0, le=1e6, description="billions")
+    parameters_active: float | None = Field(None, gt=0, le=1e6, description="billions")
     default_sampling: dict[str, Any] = Field(default_factory=dict)
     status: Literal["active", "deprecated", "retired"] = "active"
     replacement: Name | None = None
@@ -76,11 +76,11 @@ class ModelSpec(_Spec):
     queue_limit: int = Field(256, ge=0, le=100_000)
     ttft_objective_ms: int = Field(2000, gt=0, le=3_600_000)
     itl_objective_ms: int = Field(100, gt=0, le=3_600_000)
-    price_in: float = Field(0.0, ge=0)
-    price_out: float = Field(0.0, ge=0)
-    price_audio_hour: float = Field(0.0, ge=0)
-    transfer_in: float = Field(0.0, ge=0)
-    transfer_out: float = Field(0.0, ge=0)
+    price_in: float = Field(0.0, ge=0, le=1e9)
+    price_out: float = Field(0.0, ge=0, le=1e9)
+    price_audio_hour: float = Field(0.0, ge=0, le=1e9)
+    transfer_in: float = Field(0.0, ge=0, le=1e9)
+    transfer_out: float = Field(0.0, ge=0, le=1e9)
     prompt_chars: int = Field(12_000, gt=0, le=100_000_000)
     answer_tokens: int = Field(700, gt=0, le=1_000_000)
     weak: bool = False
@@ -165,9 +165,9 @@ class LimitSpec(_Spec):
     model: Name | None = None
     measure: Literal["requests", "tokens", "concurrency", "audio_seconds", "energy_wh"]
     period: Literal["minute", "day", "month"] | None = None
-    amount: float = Field(ge=0)
-    input_weight: float = Field(1.0, ge=0)
-    output_weight: float = Field(1.0, ge=0)
+    amount: float = Field(ge=0, le=1e15)
+    input_weight: float = Field(1.0, ge=0, le=1e6)
+    output_weight: float = Field(1.0, ge=0, le=1e6)
     action: Literal["warn", "slow", "refuse"] = "refuse"
     warn_at: float = Field(0.8, ge=0, le=1)
 
@@ -211,13 +211,31 @@ def described(kind: type[Described], values: dict[str, Any], code: str) -> Descr
     """A description from plain values.
 
     Raises:
-        ChappeError: `code` (422), naming the table and the key; never with the value, which may be
-            a secret.
+        ChappeError: `code` (422), naming the table, what it describes and the key; never with the
+            value, which may be a secret.
     """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = _place(values, first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            reason = "there is no such key"
         raise ChappeError(code, 422, reason=f"{place}: {reason}".strip(": ")) from None
+
+
+def _place(values: Any, path: tuple[int | str, ...]) -> str:
+    """Where a description is wrong: `models.0 (mistral).contxt`."""
+    place = ""
+    for part in path:
+        place += f".{part}"
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            values = None
+        if isinstance(part, int) and isinstance(values, dict):
+            names = (values.get(key) for key in ("name", "slug", "subject"))
+            name = next((name for name in names if isinstance(name, str)), None)
+            place += f" ({name[:200]})" if name else ""
+    return place.removeprefix(".")

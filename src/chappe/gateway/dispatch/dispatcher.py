@@ -18,7 +18,7 @@ from chappe.gateway.dispatch.admission import RoomFullError, Ticket, WaitingRoom
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job, Outcome
 from chappe.gateway.dispatch.pool import Pool
 from chappe.gateway.dispatch.settings import DispatchSettings
-from chappe.gateway.dispatch.state import EndpointState, Running
+from chappe.gateway.dispatch.state import READ_PRIOR, WRITE_PRIOR, EndpointState, Running
 
 _TICK_SECONDS = 0.2
 _AGEING_SECONDS = 30.0
@@ -217,14 +217,17 @@ class Dispatcher:
         }
 
     def queues(self) -> list[dict[str, Any]]:
-        """What an operator sees of each model: who waits, and where requests run."""
+        """What an operator sees of each model: who waits, and where requests run.
+
+        A speed is None until it was measured.
+        """
         return [
             {
                 "model": queue.name,
                 "waiting": len(queue.room),
                 "limit": queue.room.limit,
                 "refused": queue.refused,
-                "rate": round(queue.rate, 1),
+                "rate": None if queue.rate == _RATE_PRIOR else round(queue.rate, 1),
                 "endpoints": [_view(state) for state in queue.pool],
             }
             for queue in self._queues.values()
@@ -324,6 +327,8 @@ def _refuse(ticket: Ticket[_Waiting], error: ChappeError) -> None:
 
 
 def _view(state: EndpointState) -> dict[str, object]:
+    reads = state.read.slope != READ_PRIOR[1]
+    writes = state.write.step != WRITE_PRIOR[0]
     return {
         "id": state.id,
         "health": "drained" if state.health.drained else state.health.state,
@@ -332,6 +337,6 @@ def _view(state: EndpointState) -> dict[str, object]:
         "limit": round(state.limit.value, 1),
         "prefill_tokens": state.prefill_tokens,
         "kv_usage": state.kv_usage,
-        "prefill_tokens_per_second": round(1 / state.read.slope) if state.read.slope else None,
-        "inter_token_ms": round(1000 * state.write.at(max(1, state.load)), 1),
+        "prefill_tokens_per_second": round(1 / state.read.slope) if reads else None,
+        "inter_token_ms": round(1000 * state.write.at(max(1, state.load)), 1) if writes else None,
     }

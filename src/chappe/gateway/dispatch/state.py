@@ -12,8 +12,8 @@ from chappe.gateway.dispatch.speed import Reading, Writing, learn_whole
 
 # Priors of a server that nothing is known of: 5,000 tokens read a second, 40 ms to begin; a step of
 # 20 ms, and half a millisecond more for each stream; reading half as fast beside a hundred streams.
-_READ_PRIOR = (0.04, 1 / 5_000, 1 / 500_000)
-_WRITE_PRIOR = (0.02, 0.000_5)
+READ_PRIOR = (0.04, 1 / 5_000, 1 / 500_000)
+WRITE_PRIOR = (0.02, 0.000_5)
 
 _KV_FULL = 0.95
 # Speeds change slowly: an endpoint that answers thousands of requests a second teaches as much by a
@@ -93,8 +93,8 @@ class EndpointState:
             settings.capacity_ceiling,
             endpoint.capacity,
         )
-        self.read = Reading(*_READ_PRIOR)
-        self.write = Writing(*_WRITE_PRIOR)
+        self.read = Reading(*READ_PRIOR)
+        self.write = Writing(*WRITE_PRIOR)
         self.in_flight = 0
         self.batch_in_flight = 0
         self.batch_reading = 0

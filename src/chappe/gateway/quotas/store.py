@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from chappe.core.connections import Connection
 
@@ -58,6 +59,18 @@ async def limit_states(
             resets_at,
         )
         for identifier, amount, leased, unused, resets_at in await cursor.fetchall()
+    }
+
+
+def state_view(state: LimitState | None) -> dict[str, Any]:
+    """What is told of a limit beside its description; None is a limit that is just gone."""
+    if state is None:
+        return {"used": 0.0, "held": 0.0, "remaining": 0.0, "resets_at": None}
+    return {
+        "used": state.used,
+        "held": state.leased,
+        "remaining": state.remaining,
+        "resets_at": state.resets_at,
     }
 
 

@@ -35,7 +35,7 @@ export function LimitsSection({ operator }: { operator: boolean }) {
   );
 
   const save = (spec: Spec) => {
-    const { id: _id, held: _held, ...body } = spec;
+    const { id: _id, used: _used, held: _held, remaining: _left, resets_at: _end, ...body } = spec;
     return action.run(
       () => call("/api/admin/limits", i18n.language, { method: "PUT", body }),
       t("admin.done.saved", { name: String(spec["subject"]) }),
@@ -68,25 +68,25 @@ export function LimitsSection({ operator }: { operator: boolean }) {
     },
     { title: t("admin.field.amount"), cell: (row) => number(row.amount), numeric: true },
     {
-      title: t("admin.limits.held"),
+      title: t("admin.limits.used"),
       cell: (row) => (
         <>
           <meter
-            aria-label={t("admin.limits.heldOf", { name: nameOf(row) })}
+            aria-label={t("admin.limits.usedOf", { name: nameOf(row) })}
             min={0}
             max={Math.max(row.amount, 1e-9)}
-            high={row.amount * 0.8}
+            high={row.amount * row.warn_at}
             optimum={0}
-            value={row.held}
+            value={row.used}
           />{" "}
-          {number(row.held)}
+          {number(row.used)}
         </>
       ),
       numeric: true,
     },
     {
       title: t("admin.limits.left"),
-      cell: (row) => number(Math.max(0, row.amount - row.held)),
+      cell: (row) => number(row.remaining),
       numeric: true,
     },
     {

@@ -24,7 +24,10 @@ export function QueueView({ queue, managed }: { queue: Queue; managed: ReadonlyS
     { title: t("admin.live.limit"), cell: (row) => number(row.limit), numeric: true },
     {
       title: t("admin.live.interToken"),
-      cell: (row) => t("admin.milliseconds", { value: number(row.inter_token_ms) }),
+      cell: (row) =>
+        row.inter_token_ms === null
+          ? t("admin.live.notMeasured")
+          : t("admin.milliseconds", { value: number(row.inter_token_ms) }),
       numeric: true,
     },
     {
@@ -72,8 +75,10 @@ export function QueueView({ queue, managed }: { queue: Queue; managed: ReadonlyS
           waiting: number(queue.waiting),
           limit: number(queue.limit),
           refused: number(queue.refused),
-          rate: number(queue.rate),
-        })}
+        })}{" "}
+        {queue.rate === null
+          ? t("admin.live.rateNotMeasured")
+          : t("admin.live.rate", { rate: number(queue.rate) })}
       </p>
       {action.failure && <FailureNotice topic="administration" failure={action.failure} />}
       <DataTable
