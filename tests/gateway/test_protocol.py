@@ -135,3 +135,14 @@ async def test_the_host_is_checked_here_too(database_url: str, tmp_path: Path) -
         status, _, body = await answer(reader)
         assert status == 421 and json.loads(body)["error"]["code"] == "unknown_host"
         writer.close()
+
+
+async def test_json_nested_without_end_is_a_bad_request(gate: Tower) -> None:
+    await gate.add_model(Server())
+    reader, writer = await connect(gate)
+    deep = b"[" * 200_000 + b"]" * 200_000
+    writer.write(request(gate.key, b'{"model":"m","messages":' + deep + b"}"))
+    status, _, body = await answer(reader)
+    assert status == 400
+    assert json.loads(body)["error"]["code"] == "invalid_request"
+    writer.close()

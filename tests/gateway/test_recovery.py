@@ -237,3 +237,13 @@ async def test_a_transcription(gate: Tower) -> None:
     assert b"RIFF....WAVE\r\n--x" in server.requests[0]["raw"]
     await gate.accounts(1)
     assert await gate.execute("select audio_seconds from request_account") == [(2.5,)]
+
+
+async def test_a_deprecated_model_that_falls_back_isnt_called_retired(gate: Tower) -> None:
+    await gate.add_model(Server(fault="nohttp"), name="old", status="deprecated", fallbacks=["né"])
+    await gate.add_model(Server(), name="né")
+    raw = await gate.client().chat.completions.with_raw_response.create(
+        model="old", messages=[{"role": "user", "content": "bonjour"}]
+    )
+    assert "old is deprecated" in raw.headers["warning"]
+    assert raw.headers["x-chappe-model"] == "n%C3%A9"
