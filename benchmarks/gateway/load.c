@@ -1,14 +1,13 @@
 /* Requests to an OpenAI-compatible server on loopback, and what became of them, as JSON.
  *
  *   load --port P [--key K] [--connections N] [--seconds S] [--requests N] [--per-second R]
- *        [--tokens N] [--pace N] [--read-rate B] [--body B] [--grace S] [--awake 1]
+ *        [--tokens N] [--pace N] [--read-rate B] [--body B] [--grace S]
  *
  * Without --per-second each connection sends its next request when an answer has come (closed
  * loop). With it, requests are due at a constant rate whatever the answers do (open loop), and
  * their times count from when they were due, so that a stall isn't hidden by waiting for it.
  * --tokens asks for a streamed answer of so many contents, --pace for so many of them a second.
  * --read-rate reads so many bytes a second, as a client on a bad line does.
- * --awake never sleeps, so that whoever writes to us doesn't pay for waking us (see README.md).
  * No request is started after S seconds or N requests; what is open is waited for during the grace.
  *
  * The delay of an event is from the time that mock_upstream.c wrote in it to its reading here: both
@@ -21,7 +20,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +49,6 @@ typedef struct {
 typedef struct { float *values; size_t count, room; } samples;
 
 static int port = 8000, connections = 1, epoll;
-static int awake;
 static double seconds = 1e9, per_second, grace = 3;
 static long most = 1L << 60, tokens, pace, read_rate, body_size = 1024;
 static const char *key = "bench";
@@ -309,8 +306,7 @@ static void read_options(int count, char **arguments) {
         {"port", 1, 0, 'p'}, {"key", 1, 0, 'k'}, {"connections", 1, 0, 'c'},
         {"seconds", 1, 0, 's'}, {"requests", 1, 0, 'n'}, {"per-second", 1, 0, 'r'},
         {"tokens", 1, 0, 't'}, {"pace", 1, 0, 'e'}, {"read-rate", 1, 0, 'b'},
-        {"body", 1, 0, 'o'}, {"grace", 1, 0, 'g'}, {"awake", 1, 0, 'a'},
-        {0, 0, 0, 0}};
+        {"body", 1, 0, 'o'}, {"grace", 1, 0, 'g'}, {0, 0, 0, 0}};
     for (int name; (name = getopt_long(count, arguments, "", names, NULL)) != -1;) switch (name) {
         case 'p': port = atoi(optarg); break;
         case 'k': key = optarg; break;
@@ -323,7 +319,6 @@ static void read_options(int count, char **arguments) {
         case 'b': read_rate = atol(optarg); break;
         case 'o': body_size = atol(optarg); break;
         case 'g': grace = atof(optarg); break;
-        case 'a': awake = atoi(optarg); break;
         default: exit(2);
     }
 }
@@ -354,8 +349,7 @@ int main(int count, char **arguments) {
     start_due();
     for (long now = now_ns(); (busy || may_start(now))
          && now < begin_ns + (seconds + grace) * 1e9; now = now_ns()) {
-        int many = epoll_wait(epoll, ready, BATCH, awake ? 0 : 100);
-        if (!many && awake) sched_yield();
+        int many = epoll_wait(epoll, ready, BATCH, 100);
         for (int i = 0; i < many; i++) {
             unsigned long rings;
             connection *c = ready[i].data.ptr;

@@ -16,7 +16,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +39,6 @@ typedef struct connection {
 } connection;
 
 static int epoll;
-static volatile sig_atomic_t awake;
 static struct { long requests, streams_open, streams_done, streams_cut, bytes_sent; } stats;
 
 static const char ANSWER[] =
@@ -269,10 +267,6 @@ static void accept_all(int listening) {
     }
 }
 
-/* On SIGUSR1 it never sleeps any more, so that whoever writes to it doesn't pay for waking it; on
- * SIGUSR2 it sleeps again. */
-static void set_awake(int signal) { awake = signal == SIGUSR1; }
-
 int main(int count, char **arguments) {
     if (count != 2) { fprintf(stderr, "usage: mock_upstream PORT\n"); return 2; }
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(arguments[1])),
@@ -280,8 +274,6 @@ int main(int count, char **arguments) {
     int on = 1, listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     check(listening, "socket");
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGUSR1, set_awake);
-    signal(SIGUSR2, set_awake);
     setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     check(bind(listening, (struct sockaddr *)&address, sizeof address), "bind");
     check(listen(listening, 4096), "listen");
@@ -291,8 +283,7 @@ int main(int count, char **arguments) {
     puts("ready");
     fflush(stdout);
     for (;;) {
-        int ready = epoll_wait(epoll, events, BATCH, awake ? 0 : -1);
-        if (!ready && awake) sched_yield();
+        int ready = epoll_wait(epoll, events, BATCH, -1);
         connection *dead[BATCH];
         int dying = 0;
         for (int i = 0; i < ready; i++) {
