@@ -16,7 +16,7 @@ def refresh(state: EndpointState, settings: DispatchSettings) -> None:
     for, and what the newcomer adds to everyone there), the excess over the inter-token objective,
     KV memory nearly full, and the operator's order.
     """
-    load = state.in_flight + state.others
+    load = state.load
     state.by_token = state.read.token(load - len(state.reading))
     interval = state.write.at(load + 1)
     seconds = settings.crowding * interval
@@ -38,7 +38,7 @@ def wait_seconds(state: EndpointState, now: float) -> float:
     stalls says so by its silence.
     """
     by_token = state.by_token
-    backlog = (state.prefill_tokens + state.others_prefill) * by_token
+    backlog = state.backlog * by_token
     oldest = state.oldest
     if oldest is None:
         return backlog
@@ -54,7 +54,7 @@ def is_silent(state: EndpointState, now: float, settings: DispatchSettings) -> b
 
 def standing_cost(state: EndpointState, typical: float) -> float:
     """Predicted seconds to first token of a prompt of `typical` tokens, without the clock."""
-    tokens = state.prefill_tokens + state.others_prefill + typical
+    tokens = state.backlog + typical
     return state.read.base + tokens * state.by_token + state.penalty
 
 
@@ -69,10 +69,9 @@ def cost(state: EndpointState, to_read: float, now: float, settings: DispatchSet
 
 def is_open(state: EndpointState, settings: DispatchSettings, now: float) -> bool:
     """May it take one more request: below its limit, and with a short enough backlog."""
-    if not state.health.usable(state.trials > 0):
+    if not state.health.usable(state.trials + state.beside_trials > 0):
         return False
-    in_flight = state.in_flight
-    load = in_flight + state.others
+    load = state.load
     if not load:
         return True
     limit = state.limit.value
@@ -80,11 +79,12 @@ def is_open(state: EndpointState, settings: DispatchSettings, now: float) -> boo
         limit = max(1.0, limit * state.warmth(now, settings.warmup_seconds))
     if load >= limit:
         return False
-    if not in_flight:
+    if load == state.others:
         return True
     read = state.read
     by_token = read.slope + read.by_stream * (load - len(state.reading))
-    return state.prefill_tokens * by_token <= settings.backlog_seconds and (
+    prefill = state.prefill_tokens + state.beside_prefill
+    return prefill * by_token <= settings.backlog_seconds and (
         state.kv_usage is None or state.kv_share() < 1.0
     )
 
@@ -96,7 +96,7 @@ def is_open_for_batch(state: EndpointState, settings: DispatchSettings, people: 
     answered by the pool, all the batch work of an endpoint may slow the reading of prompts there
     by no more than `batch_slowdown`; at other times it may fill most of its limit.
     """
-    if state.prefill_tokens or state.others_prefill:
+    if state.backlog:
         return False
     if state.write.at(state.load + 1) > settings.itl_objective:
         return False

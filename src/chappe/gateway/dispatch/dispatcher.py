@@ -18,7 +18,7 @@ from chappe.gateway.dispatch.admission import RoomFullError, Ticket, WaitingRoom
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job, Outcome
 from chappe.gateway.dispatch.pool import Pool
 from chappe.gateway.dispatch.settings import DispatchSettings
-from chappe.gateway.dispatch.state import READ_PRIOR, WRITE_PRIOR, EndpointState, Running
+from chappe.gateway.dispatch.state import READ_PRIOR, WRITE_PRIOR, EndpointState, Running, share
 
 _TICK_SECONDS = 0.2
 _AGEING_SECONDS = 30.0
@@ -45,6 +45,9 @@ class _ModelQueue:
         self.done_work = 0.0
         self.measured_at = 0.0
         self.refused = 0
+        # Models that share an endpoint with this one, and when it was last served.
+        self.beside: list[_ModelQueue] = []
+        self.served_at = 0.0
 
     def update(self, model: Model, now: float) -> None:
         self.pool.settings = _settings(model)
@@ -85,12 +88,27 @@ class Dispatcher:
                 self._queues[name] = queue = _ModelQueue(model)
             else:
                 queue.update(model, now)
+        self._share(now)
+        for name, model in wanted.items():
+            queue = self._queues[name]
             for endpoint in model.endpoints:
                 if endpoint.drained or endpoint.base_url is None:
                     queue.pool.drain(endpoint.id)
                 else:
                     queue.pool.resume(endpoint.id, now)
             self._pump(queue, now)
+
+    def _share(self, now: float) -> None:
+        """An endpoint of several models is one server to all of them."""
+        serving: dict[str, list[_ModelQueue]] = {}
+        for queue in self._queues.values():
+            queue.beside = []
+            for state in queue.pool:
+                serving.setdefault(state.id, []).append(queue)
+        for endpoint_id, queues in serving.items():
+            share([queue.pool[endpoint_id] for queue in queues], now)
+            for queue in queues:
+                queue.beside += [q for q in queues if q is not queue and q not in queue.beside]
 
     def try_place(self, model: str, job: Job) -> Running | None:
         """An endpoint at once, when nobody waits and one has room."""
@@ -99,7 +117,10 @@ class Dispatcher:
             return None
         now = _now()
         state = queue.pool.choose(job, now)
-        return None if state is None else queue.pool.begin(state, job, now)
+        if state is None:
+            return None
+        queue.served_at = now
+        return queue.pool.begin(state, job, now)
 
     async def place(
         self, model: str, job: Job, weight: float = 1.0, exclude: frozenset[str] = frozenset()
@@ -159,8 +180,7 @@ class Dispatcher:
         if queue is not None:
             now = _now()
             queue.pool.first_token(running, now)
-            if queue.room:
-                self._pump(queue, now)
+            self._serve(queue, now)
 
     def end(
         self,
@@ -182,14 +202,16 @@ class Dispatcher:
             queue.note_work(actual or job.work, now)
             if actual and queue.room:
                 queue.room.settle(job.priority, job.organisation, job.work, actual)
-        if queue.room:
-            self._pump(queue, now)
+        self._serve(queue, now)
 
     def probe(self, endpoint_id: str, ok: bool) -> None:
         """An active probe's answer."""
         now = _now()
-        for queue in self._having(endpoint_id):
-            queue.pool.probe(endpoint_id, ok, now)
+        queues = self._having(endpoint_id)
+        if queues:
+            # Its health is one, whichever of its models asks.
+            queues[0].pool.probe(endpoint_id, ok, now)
+        for queue in queues:
             self._pump(queue, now)
 
     def observe_metrics(self, endpoint_id: str, metrics: EngineMetrics) -> None:
@@ -202,9 +224,16 @@ class Dispatcher:
     def observe_remote(self, elsewhere: Mapping[str, tuple[int, int]]) -> None:
         """What the other replicas have in flight: requests and tokens to read, by endpoint."""
         now = _now()
+        there: dict[str, tuple[int, int]] = {}
         for queue in self._queues.values():
             for state in queue.pool:
                 requests, tokens = elsewhere.get(f"{queue.name} {state.id}", (0, 0))
+                if requests:
+                    before = there.get(state.id, (0, 0))
+                    there[state.id] = (before[0] + requests, before[1] + tokens)
+        for queue in self._queues.values():
+            for state in queue.pool:
+                requests, tokens = there.get(state.id, (0, 0))
                 if requests or state.others:
                     queue.pool.observe_remote(state.id, requests, now, tokens)
 
@@ -240,6 +269,16 @@ class Dispatcher:
             if any(state.id == endpoint_id for state in queue.pool)
         ]
 
+    def _serve(self, queue: _ModelQueue, now: float) -> None:
+        """Something came free: serve those who wait for this model, and for those that share a
+        server with it, the one first that was served longest ago."""
+        if queue.beside:
+            for each in sorted((queue, *queue.beside), key=lambda each: each.served_at):
+                if each.room:
+                    self._pump(each, now)
+        elif queue.room:
+            self._pump(queue, now)
+
     def _pump(self, queue: _ModelQueue, now: float) -> None:
         """Serve whoever can be served."""
         room, pool = queue.room, queue.pool
@@ -253,6 +292,7 @@ class Dispatcher:
 
         while room and pool.has_room(now) and (ticket := room.pop(now, fits)) is not None:
             assert chosen is not None
+            queue.served_at = now
             future = ticket.payload.future
             if not future.done():
                 future.set_result(pool.begin(chosen, ticket.payload.job, now))

@@ -14,6 +14,7 @@ from chappe.gateway.dispatch.choice import (
     refresh,
     standing_cost,
 )
+from chappe.gateway.dispatch.health import Health
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job, Outcome
 from chappe.gateway.dispatch.prefix import BLOCK_BYTES, PrefixIndex
 from chappe.gateway.dispatch.settings import DispatchSettings
@@ -88,6 +89,8 @@ class Pool:
         for gone in self._states.keys() - given.keys():
             state = self._states.pop(gone)
             del self._by_index[state.index]
+            # Its other pools keep the health that they shared.
+            state.health = Health(self.settings)
             state.health.drained = True
         for state in self._states.values():
             endpoint = given.pop(state.id)
@@ -110,6 +113,7 @@ class Pool:
             self._next_index += 1
             self._states[endpoint.id] = state
             self._by_index[state.index] = state
+            state.look_again = self._follow
             if new:
                 state.went_cold(now)
         self._list = list(self._states.values())
@@ -330,7 +334,8 @@ class Pool:
         self.batch_reading += state.batch_reading - reading
         if outcome == "completed":
             if state.health.succeeded():
-                state.went_cold(now)
+                for each in (state, *state.elsewhere):
+                    each.went_cold(now)
             if itl is not None:
                 ratio = itl / self.settings.itl_objective
                 state.limit.served(beside, ratio, now, now - running.began)
@@ -368,7 +373,8 @@ class Pool:
     def probe(self, endpoint_id: str, ok: bool, now: float) -> None:
         """An active probe's answer."""
         state = self._states[endpoint_id]
-        changed = state.forget_others(now - self.settings.stale_after)
+        before = now - self.settings.stale_after
+        changed = any([each.forget_others(before) for each in (state, *state.elsewhere)])
         if state.health.probed(ok, now):
             changed = True
             if state.health.state == "ejected":
@@ -410,6 +416,18 @@ class Pool:
             self._changed(state, now)
 
     def _changed(self, state: EndpointState, now: float) -> None:
+        self._look_again(state, now)
+        for other in state.elsewhere:
+            other.look_again(other, now)
+
+    def _follow(self, state: EndpointState, now: float) -> None:
+        """Something changed at an endpoint through another pool."""
+        state.look_beside()
+        if state.health.state == "ejected":
+            heapq.heappush(self._wakes, (state.health.until, state.index))
+        self._look_again(state, now)
+
+    def _look_again(self, state: EndpointState, now: float) -> None:
         if self._small:
             # All of a small pool is looked at anyway: it is worked out when it is asked for.
             if self._only is None:

@@ -1,6 +1,7 @@
 """What the gateway knows of one endpoint: its own requests exactly, the rest approximately."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -64,6 +65,10 @@ class EndpointState:
         in_flight: our own requests there.
         prefill_tokens: tokens that they still have to read.
         kv_tokens: tokens of KV memory that they will hold at their end.
+        look_again: tells its pool that something changed there through another pool.
+        elsewhere: what other pools have of this endpoint, where it serves several models.
+        beside, beside_prefill, beside_trials: our own requests there for those models, what they
+            have to read, and how many are trials; kept by :meth:`look_beside`.
         others, others_prefill: requests there that aren't ours, and what they have to read; from
             the engine's metrics and the other replicas, whichever told last.
         read, write: learned speeds.
@@ -76,11 +81,12 @@ class EndpointState:
     """
 
     __slots__ = (
-        "batch_in_flight", "batch_reading", "bucket", "by_token", "cache_from", "cache_tokens",
-        "endpoint", "health", "in_flight", "index", "kv_at_reading", "kv_tokens", "kv_usage",
-        "learn_read_at", "learn_write_at", "limit", "look_at", "metrics_at", "odometer", "oldest",
-        "others", "others_at", "others_prefill", "penalty", "position", "prefill_tokens", "read",
-        "reading", "reading_since", "trials", "warm_from", "write",
+        "batch_in_flight", "batch_reading", "beside", "beside_prefill", "beside_trials", "bucket",
+        "by_token", "cache_from", "cache_tokens", "elsewhere", "endpoint", "health", "in_flight",
+        "index", "kv_at_reading", "kv_tokens", "kv_usage", "learn_read_at", "learn_write_at",
+        "limit", "look_again", "look_at", "metrics_at", "odometer", "oldest", "others", "others_at",
+        "others_prefill", "penalty", "position", "prefill_tokens", "read", "reading",
+        "reading_since", "trials", "warm_from", "write",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint, settings: DispatchSettings, index: int) -> None:
@@ -100,6 +106,9 @@ class EndpointState:
         self.batch_reading = 0
         self.prefill_tokens = 0
         self.kv_tokens = 0
+        self.look_again: Callable[[EndpointState, float], None] = _nobody
+        self.elsewhere: tuple[EndpointState, ...] = ()
+        self.beside = self.beside_prefill = self.beside_trials = 0
         self.others = 0
         self.others_prefill = 0
         self.others_at = float("-inf")
@@ -129,20 +138,32 @@ class EndpointState:
 
     @property
     def load(self) -> int:
-        """Requests there, ours and the others'."""
-        return self.in_flight + self.others
+        """Requests there, ours for whatever model and the others'."""
+        return self.in_flight + self.beside + self.others
 
     @property
     def streams(self) -> int:
-        """Requests there that write; all of the others' are counted."""
-        return self.in_flight + self.others - len(self.reading)
+        """Requests there that write; all but this model's own are counted."""
+        return self.in_flight + self.beside + self.others - len(self.reading)
+
+    @property
+    def backlog(self) -> int:
+        """Tokens that it has to read."""
+        return self.prefill_tokens + self.beside_prefill + self.others_prefill
+
+    def look_beside(self) -> None:
+        """Count what the other pools have there."""
+        elsewhere = self.elsewhere
+        self.beside = sum([state.in_flight for state in elsewhere])
+        self.beside_prefill = sum([state.prefill_tokens for state in elsewhere])
+        self.beside_trials = sum([state.trials for state in elsewhere])
 
     def begin(self, job: Job, to_read: int, now: float) -> Running:
         """A request is sent: `to_read` of its prompt's tokens aren't in the endpoint's cache."""
         reading = self.reading
         batch, trial = job.priority == "batch", self.health.state == "trial"
-        ahead = self.prefill_tokens + self.others_prefill + to_read
-        streams = self.in_flight + self.others - len(reading)
+        ahead = self.backlog + to_read
+        streams = self.streams
         held = job.prompt_tokens + job.output_tokens
         running = Running(
             self, now, to_read, ahead, streams, now + self.read.at(ahead, streams), held, batch,
@@ -237,7 +258,7 @@ class EndpointState:
         self.kv_at_reading = self.kv_tokens
         if metrics.cache_tokens is not None:
             self.cache_tokens = metrics.cache_tokens
-        others = max(0, metrics.running + metrics.waiting - self.in_flight)
+        others = max(0, metrics.running + metrics.waiting - self.in_flight - self.beside)
         if others == 0:
             self.others_prefill = 0
         elif self.others:
@@ -293,3 +314,18 @@ class EndpointState:
         if not self.cache_tokens:
             return self.kv_usage
         return self.kv_usage + (self.kv_tokens - self.kv_at_reading) / self.cache_tokens
+
+
+def _nobody(state: EndpointState, now: float) -> None:
+    """It is in no pool."""
+
+
+def share(states: Sequence[EndpointState], now: float) -> None:
+    """These are what several pools have of one endpoint: it has one health and one limit, and each
+    pool counts the requests of all."""
+    first = states[0]
+    for state in states:
+        state.health, state.limit = first.health, first.limit
+        state.elsewhere = tuple(other for other in states if other is not state)
+        state.look_beside()
+        state.look_again(state, now)
