@@ -246,6 +246,55 @@ def test_an_organisation_gets_a_weight_and_a_limit(page: Page) -> None:
     expect(row).to_be_hidden()
 
 
+def test_people_groups_and_what_a_group_is_granted(
+    page: Page, administered: support.Running
+) -> None:
+    spec = {"name": "modele-g", "public": False}
+    _call(administered, "PUT", "/api/admin/models/modele-g", spec)
+    _go(page, "identity")
+    groups, people = page.get_by_test_id("groups"), page.get_by_test_id("people")
+    page.get_by_test_id("add-group").press("Enter")
+    form = page.get_by_test_id("form-group.")
+    form.get_by_test_id("save").press("Enter")
+    expect(form.get_by_label("Identifiant de groupe (obligatoire)")).to_be_focused()
+    assert violations(page) == []
+    page.keyboard.type("etudes")
+    page.keyboard.press("Enter")
+    expect(groups.get_by_role("row", name="etudes")).to_be_visible()
+    page.get_by_test_id("add-person").press("Enter")
+    page.get_by_test_id("form-person.").get_by_label("Nom (obligatoire)").fill("Dupont, Ada")
+    page.keyboard.press("Enter")
+    row = people.get_by_role("row", name="Dupont, Ada")
+    _button(row, "Modifier", "Dupont, Ada").press("Enter")
+    box = people.get_by_role("checkbox", name="etudes")
+    box.press("Space")
+    assert violations(page) == []
+    people.get_by_test_id("save").press("Enter")
+    expect(row).to_contain_text("etudes")
+    expect(people.get_by_role("heading", level=3)).to_be_focused()
+
+    row = groups.get_by_role("row", name="etudes")
+    expect(row).to_contain_text("Dupont, Ada")
+    _button(row, "Accorder des modèles", "etudes").press("Enter")
+    groups.get_by_role("checkbox", name="modele-g").press("Space")
+    assert violations(page) == []
+    groups.get_by_test_id("save").press("Enter")
+    expect(row).to_contain_text("modele-g")
+    _, body = _call(administered, "GET", "/api/admin/models")
+    (model,) = [each for each in json.loads(body) if each["name"] == "modele-g"]
+    assert model["grants"] == ["group:default/etudes"]
+    _button(row, "Accorder des modèles", "etudes").click()
+    groups.get_by_role("checkbox", name="modele-g").uncheck()
+    groups.get_by_test_id("save").click()
+    expect(row).not_to_contain_text("modele-g")
+
+    _button(row, "Supprimer", "etudes").press("Enter")
+    page.get_by_test_id("confirm-yes").press("Enter")
+    expect(groups).to_contain_text("Aucun groupe")
+    expect(people.get_by_role("row", name="Dupont, Ada")).not_to_contain_text("etudes")
+    assert violations(page) == []
+
+
 def test_accounts_are_shown_filtered_and_saved(
     page: Page, administered: support.Running, tmp_path: Path
 ) -> None:
@@ -315,6 +364,8 @@ def test_a_key_that_manages_sees_its_organisation_only(
     expect(keys).to_contain_text("gestion")
     expect(keys).not_to_contain_text("demo")
     expect(page.get_by_test_id("add-organisation")).to_be_hidden()
+    expect(page.get_by_test_id("add-group")).to_be_visible()
+    expect(page.get_by_test_id("people")).not_to_contain_text("Dupont")
     for section in ("identity", "limits", "usage", "audit"):
         _go(page, section)
         expect(page.get_by_test_id("error")).to_be_hidden()

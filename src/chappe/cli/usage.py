@@ -13,6 +13,7 @@ from chappe.cli.running import with_runtime
 from chappe.core.connections import Connection, Connections
 from chappe.gateway.accounts.months import month_of
 from chappe.gateway.accounts.reading import DIMENSIONS, Dimension, Selection
+from chappe.gateway.accounts.retry import Retried, retry
 from chappe.gateway.accounts.statement import Statement, statement
 from chappe.gateway.accounts.table import statement_csv, usage_csv
 from chappe.gateway.accounts.usage import Period, UsageLine, usage
@@ -145,3 +146,24 @@ def _print_statement(found: Statement) -> None:
     )
     if not all(line.priced for line in found.lines):
         typer.echo("* not in the catalogue: it has no price")
+
+
+@app.command("retry")
+def retry_set_aside() -> None:
+    """Put in again, once, the accounts that the database couldn't store; exit code 1 if some stay.
+
+    Run it where the gateway runs: they are in its data folder.
+    """
+
+    async def inside(runtime: Runtime) -> Retried:
+        connections = Connections(runtime.server.url, 1)
+        await connections.open()
+        try:
+            return await retry(connections, runtime.settings.data_dir / "journal")
+        finally:
+            await connections.close()
+
+    done = with_runtime(inside)
+    typer.echo(f"{done.stored} accounts stored, {done.kept} still set aside")
+    if done.kept:
+        raise typer.Exit(1)

@@ -12,7 +12,8 @@ from chappe.gateway.batches.verdict import ATTEMPTS
 from support import ROOT
 
 PAGE = (ROOT / "docs/reference/api.md").read_text()
-LIMITS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", PAGE.split("### Files and batches")[1], re.M))
+PART = PAGE.split("### Files and batches")[1]
+LIMITS = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", PART, re.M))
 
 
 def test_sizes_and_counts() -> None:

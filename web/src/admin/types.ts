@@ -114,6 +114,24 @@ export interface Key {
   level: number;
 }
 
+export interface Person {
+  id: string;
+  organisation: string;
+  name: string;
+  created_at: string;
+  /** Their identifiers. */
+  groups: string[];
+}
+
+export interface Group {
+  id: string;
+  organisation: string;
+  slug: string;
+  name: string;
+  /** Their names. */
+  members: string[];
+}
+
 export type Measure = "requests" | "tokens" | "concurrency" | "audio_seconds" | "energy_wh";
 
 export interface Limit extends Spec {

@@ -23,3 +23,22 @@ export function keyFields(organisations: readonly string[], operator: boolean): 
 }
 
 export const NEW_KEY = { scopes: USER_SCOPES, level: "open", organisation: "default" };
+
+/** Somebody new, of one of these organisations; with groups, somebody known whose groups change. */
+export function personFields(organisations: readonly string[], groups?: readonly string[]): Field[] {
+  if (groups) return [{ name: "groups", kind: "set", options: groups }];
+  return [{ name: "name", kind: "text", required: true }, ...owner(organisations)];
+}
+
+export function groupFields(organisations: readonly string[]): Field[] {
+  return [
+    { name: "group", kind: "text", required: true },
+    { name: "name", kind: "text" },
+    ...owner(organisations),
+  ];
+}
+
+/** Without organisations to choose from, it is that of who asks. */
+function owner(organisations: readonly string[]): Field[] {
+  return organisations.length ? [{ name: "organisation", kind: "choice", options: organisations }] : [];
+}

@@ -1,0 +1,160 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useContext } from "react";
+import { useTranslation } from "react-i18next";
+import { call } from "../../api/client";
+import { FailureNotice } from "../../layout/FailureNotice";
+import { Confirm } from "../parts/Confirm";
+import { About, DataTable, type Column } from "../parts/DataTable";
+import { Reading } from "../parts/Reading";
+import { SpecForm } from "../parts/SpecForm";
+import { useAction } from "../parts/useAction";
+import { useAdmin } from "../parts/useAdmin";
+import { useEditing } from "../parts/useEditing";
+import type { Group, ModelSpec, OrganisationSpec, Spec } from "../types";
+import { groupFields } from "./fields";
+
+const grantOf = (group: Group) => `group:${group.organisation}/${group.slug}`;
+
+/** Groups of people, and the models that they are granted; only who operates grants models. */
+export function GroupPart({ operator }: { operator: boolean }) {
+  const { t, i18n } = useTranslation();
+  const confirm = useContext(Confirm);
+  const query = useAdmin<Group[]>("groups");
+  const models = useAdmin<ModelSpec[]>("models", { enabled: operator });
+  const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
+  const action = useAction();
+  const { editing, edit, create, close, heading } = useEditing("group");
+  const before = query.data?.find((group) => group.id === editing);
+  const slugs = operator ? (organisations.data ?? []).map((each) => each.slug) : [];
+  const granted = (group: Group) =>
+    (models.data ?? []).filter((model) => model.grants.includes(grantOf(group)));
+  const grantable = (group: Group) =>
+    (models.data ?? []).filter((model) => !model.public || model.grants.includes(grantOf(group)));
+
+  const add = ({ group, ...spec }: Spec) =>
+    action.run(
+      () =>
+        call("/api/admin/groups", i18n.language, { method: "POST", body: { ...spec, slug: group } }),
+      t("admin.done.saved", { name: String(group) }),
+    );
+  const change = (group: Group, spec: Spec) => {
+    const wanted = spec["models"] as string[];
+    const grant = grantOf(group);
+    return action.run(
+      async () => {
+        for (const model of models.data ?? []) {
+          const has = model.grants.includes(grant);
+          if (wanted.includes(model.name) === has) continue;
+          const grants = has ? model.grants.filter((each) => each !== grant) : [...model.grants, grant];
+          await call(`/api/admin/models/${encodeURIComponent(model.name)}`, i18n.language, {
+            method: "PUT",
+            body: { ...model, grants },
+          });
+        }
+      },
+      t("admin.done.saved", { name: group.slug }),
+    );
+  };
+  const remove = async (group: Group) => {
+    const sure = await confirm({
+      title: t("admin.confirm.remove", { name: group.slug }),
+      text: t("admin.confirm.groups"),
+      action: t("admin.remove"),
+    });
+    if (!sure) return;
+    const done = await action.run(
+      () => call(`/api/admin/groups/${group.id}`, i18n.language, { method: "DELETE" }),
+      t("admin.done.removed", { name: group.slug }),
+    );
+    if (done) heading.current?.focus();
+  };
+
+  const columns: Column<Group>[] = [
+    { title: t("admin.field.group"), cell: (row) => row.slug },
+    { title: t("admin.field.name"), cell: (row) => row.name },
+    { title: t("admin.field.organisation"), cell: (row) => row.organisation },
+    { title: t("admin.groups.members"), cell: (row) => row.members.join(", ") || t("admin.none") },
+  ];
+  if (operator) {
+    columns.push({
+      title: t("admin.field.models"),
+      cell: (row) => granted(row).map((model) => model.name).join(", ") || t("admin.none"),
+    });
+  }
+  columns.push({
+    title: t("admin.actions"),
+    cell: (row) => (
+      <div className="buttons">
+        {operator && (
+          <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
+            <About label={t("admin.groups.grant")} of={row.slug} />
+          </Button>
+        )}
+        <Button
+          type="button"
+          variant="bordered"
+          size="small"
+          aria-disabled={action.busy}
+          onClick={() => void remove(row)}
+        >
+          <About label={t("admin.remove")} of={row.slug} />
+        </Button>
+      </div>
+    ),
+  });
+
+  return (
+    <section className="part" aria-label={t("admin.groups.title")} data-testid="groups">
+      <h3 ref={heading} tabIndex={-1}>
+        {t("admin.groups.title")}
+      </h3>
+      <p className="hint">{t("admin.groups.hint")}</p>
+      {action.failure && editing === null && (
+        <FailureNotice topic="administration" failure={action.failure} />
+      )}
+      <Reading query={query}>
+        {(rows) => (
+          <DataTable
+            caption={t("admin.groups.caption")}
+            rows={rows}
+            rowKey={(row) => row.id}
+            empty={t("admin.groups.none")}
+            columns={columns}
+          />
+        )}
+      </Reading>
+      {editing === null && (
+        <div className="buttons">
+          <Button type="button" data-testid="add-group" onClick={create}>
+            {t("admin.groups.add")}
+          </Button>
+        </div>
+      )}
+      {editing === "" && (
+        <SpecForm
+          name="group."
+          title={t("admin.groups.add")}
+          fields={groupFields(slugs)}
+          defaults={{ organisation: "default" }}
+          action={action}
+          onSave={add}
+          onClose={close}
+        />
+      )}
+      {operator && before && models.data && (
+        <SpecForm
+          key={editing}
+          name={`group.${editing}`}
+          title={t("admin.groups.change", { name: before.slug })}
+          fields={[
+            { name: "models", kind: "set", options: grantable(before).map((each) => each.name) },
+          ]}
+          before={{ models: granted(before).map((each) => each.name) }}
+          action={action}
+          onSave={(spec) => change(before, spec)}
+          onClose={close}
+        />
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,104 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useTranslation } from "react-i18next";
+import { call } from "../../api/client";
+import { formatMoment } from "../../i18n/format";
+import { About, DataTable } from "../parts/DataTable";
+import { Reading } from "../parts/Reading";
+import { SpecForm } from "../parts/SpecForm";
+import { useAction } from "../parts/useAction";
+import { useAdmin } from "../parts/useAdmin";
+import { useEditing } from "../parts/useEditing";
+import type { Group, OrganisationSpec, Person, Spec } from "../types";
+import { personFields } from "./fields";
+
+/** People of organisations, and the groups that they are in. */
+export function PersonPart({ operator }: { operator: boolean }) {
+  const { t, i18n } = useTranslation();
+  const query = useAdmin<Person[]>("people");
+  const groups = useAdmin<Group[]>("groups");
+  const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
+  const action = useAction();
+  const { editing, edit, create, close, heading } = useEditing("person");
+  const before = query.data?.find((person) => person.id === editing);
+  const around = (groups.data ?? []).filter((group) => group.organisation === before?.organisation);
+  const slugs = operator ? (organisations.data ?? []).map((each) => each.slug) : [];
+
+  const add = (spec: Spec) =>
+    action.run(
+      () => call("/api/admin/people", i18n.language, { method: "POST", body: spec }),
+      t("admin.done.saved", { name: String(spec["name"]) }),
+    );
+  const change = (person: Person, spec: Spec) => {
+    const wanted = spec["groups"] as string[];
+    return action.run(
+      async () => {
+        for (const group of around) {
+          const member = wanted.includes(group.slug);
+          if (member === person.groups.includes(group.slug)) continue;
+          await call(`/api/admin/groups/${group.id}/members/${person.id}`, i18n.language, {
+            method: member ? "PUT" : "DELETE",
+          });
+        }
+      },
+      t("admin.done.saved", { name: person.name }),
+    );
+  };
+
+  return (
+    <section className="part" aria-label={t("admin.people.title")} data-testid="people">
+      <h3 ref={heading} tabIndex={-1}>
+        {t("admin.people.title")}
+      </h3>
+      <p className="hint">{t("admin.people.hint")}</p>
+      <Reading query={query}>
+        {(rows) => (
+          <DataTable
+            caption={t("admin.people.caption")}
+            rows={rows}
+            rowKey={(row) => row.id}
+            empty={t("admin.people.none")}
+            columns={[
+              { title: t("admin.field.name"), cell: (row) => row.name },
+              { title: t("admin.field.organisation"), cell: (row) => row.organisation },
+              {
+                title: t("admin.field.groups"),
+                cell: (row) => row.groups.join(", ") || t("admin.none"),
+              },
+              {
+                title: t("admin.people.since"),
+                cell: (row) => formatMoment(row.created_at, i18n.language),
+              },
+              {
+                title: t("admin.actions"),
+                cell: (row) => (
+                  <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
+                    <About label={t("admin.edit")} of={row.name} />
+                  </Button>
+                ),
+              },
+            ]}
+          />
+        )}
+      </Reading>
+      {editing === null && (
+        <div className="buttons">
+          <Button type="button" data-testid="add-person" onClick={create}>
+            {t("admin.people.add")}
+          </Button>
+        </div>
+      )}
+      {editing !== null && (editing === "" || (before && groups.data)) && (
+        <SpecForm
+          key={editing}
+          name={`person.${editing}`}
+          title={before ? t("admin.people.change", { name: before.name }) : t("admin.people.add")}
+          fields={before ? personFields([], around.map((each) => each.slug)) : personFields(slugs)}
+          {...(before ? { before: { ...before } } : { defaults: { organisation: "default" } })}
+          action={action}
+          onSave={(spec) => (before ? change(before, spec) : add(spec))}
+          onClose={close}
+        />
+      )}
+    </section>
+  );
+}
