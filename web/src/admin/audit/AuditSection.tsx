@@ -10,7 +10,7 @@ import { About, DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
-import type { AuditEntry, Verdict } from "../types";
+import type { AuditEntry, Key, Verdict } from "../types";
 
 const PAGE = 50;
 
@@ -26,6 +26,7 @@ export function AuditSection({ operator }: { operator: boolean }) {
   if (outcome) parameters.set("outcome", outcome);
   if (before !== null) parameters.set("before", String(before));
   const query = useAdmin<AuditEntry[]>(`audit?${parameters}`);
+  const keys = useAdmin<Key[]>("keys");
   const known = [...new Set(query.data?.map((entry) => entry.action))].sort();
   const last = query.data?.at(-1)?.sequence;
   return (
@@ -91,9 +92,9 @@ export function AuditSection({ operator }: { operator: boolean }) {
                   cell: (entry) => formatNumber(entry.sequence, i18n.language),
                 },
                 { title: t("admin.audit.at"), cell: (entry) => formatMoment(entry.at, i18n.language) },
-                { title: t("admin.audit.actor"), cell: (entry) => entry.actor },
+                { title: t("admin.audit.actor"), cell: (entry) => <Named text={entry.actor} keys={keys.data} /> },
                 { title: t("admin.audit.act"), cell: (entry) => <code>{entry.action}</code> },
-                { title: t("admin.audit.object"), cell: (entry) => entry.object },
+                { title: t("admin.audit.object"), cell: (entry) => <Named text={entry.object} keys={keys.data} /> },
                 {
                   title: t("admin.field.outcome"),
                   cell: (entry) => <State state={entry.outcome} />,
@@ -166,5 +167,16 @@ function VerifyPart() {
         </Button>
       </div>
     </section>
+  );
+}
+
+/** What the log says of who or what; a key is named, with the beginning of its identifier. */
+function Named({ text, keys }: { text: string; keys: readonly Key[] | undefined }) {
+  const key = keys?.find((each) => each.id === text.replace(/^key:/, ""));
+  if (!key) return text;
+  return (
+    <>
+      {key.name} <code>{text.slice(0, text.length - key.id.length + 8)}…</code>
+    </>
   );
 }

@@ -34,7 +34,7 @@ export function StatementPart() {
       <p className="hint">{t("admin.statement.hint")}</p>
       <form className="filters" onSubmit={ask}>
         <div className="field">
-          <label htmlFor={`${id}-organisation`}>{t("admin.field.slug")}</label>
+          <label htmlFor={`${id}-organisation`}>{t("admin.field.organisation")}</label>
           <input
             id={`${id}-organisation`}
             autoComplete="off"
