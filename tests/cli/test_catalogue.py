@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import support
@@ -95,3 +96,16 @@ def test_keys_of_secrets_change(command: Command, tmp_path: Path) -> None:
     command("endpoint", "set", "e", "--secret-file", "key", CHAPPE_SECRET_KEY=first)
     command("secret", "rotate", CHAPPE_SECRET_KEY=f"{second},{first}")
     assert command("endpoint", "test", "e", code=1, CHAPPE_SECRET_KEY=second).stdout
+
+
+def test_limits_are_listed_with_what_is_used(command: Command, database_url: str) -> None:
+    command("limit", "set", "installation", "requests", "100", "--per", "month")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into quota_window (limit_id, period_start, leased)"
+            " select id, quota_start(period, quota_now()), 40 from quota_limit"
+        )
+    (listed,) = told(command("limit", "list", "--json"))
+    assert (listed["amount"], listed["used"], listed["remaining"]) == (100, 40, 60)
+    heading, row = command("limit", "list").stdout.splitlines()
+    assert heading.split()[-2:] == ["used", "remaining"] and row.split()[-2:] == ["40.0", "60.0"]
