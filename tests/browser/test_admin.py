@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,20 @@ def _call(
     )
     with urllib.request.urlopen(request) as answer:
         return answer.status, answer.read()
+
+
+def _used(administered: support.Running) -> str:
+    """The name of a model that has accounts."""
+    _, body = _call(administered, "GET", "/v1/models")
+    name = next(m["id"] for m in json.loads(body)["data"] if "multilingual" in m["id"])
+    _call(administered, "POST", "/v1/embeddings", {"model": name, "input": "bonjour"})
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        _, body = _call(administered, "GET", "/api/admin/usage?outcome=completed")
+        if any(line["groups"]["model"] == name for line in json.loads(body)["lines"]):
+            return str(name)
+        time.sleep(0.1)
+    raise AssertionError("no account was written")
 
 
 def test_the_live_section_shows_what_runs(page: Page, administered: support.Running) -> None:
@@ -298,18 +313,7 @@ def test_people_groups_and_what_a_group_is_granted(
 def test_accounts_are_shown_filtered_and_saved(
     page: Page, administered: support.Running, tmp_path: Path
 ) -> None:
-    _, body = _call(administered, "GET", "/v1/models")
-    embedder = next(m["id"] for m in json.loads(body)["data"] if "multilingual" in m["id"])
-    _call(administered, "POST", "/v1/embeddings", {"model": embedder, "input": "bonjour"})
-    page.wait_for_function(
-        """async ([key, model]) => {
-            const answer = await fetch("/api/admin/usage?outcome=completed",
-                                       {headers: {Authorization: `Bearer ${key}`}});
-            return (await answer.json()).lines.some((line) => line.groups.model === model);
-        }""",
-        arg=[administered.key, embedder],
-        polling=200,
-    )
+    embedder = _used(administered)
     _go(page, "usage")
     table = page.get_by_test_id("usage-table")
     expect(table.get_by_role("row", name=embedder)).to_be_visible()
@@ -383,6 +387,7 @@ def test_no_section_scrolls_sideways(
     _call(administered, "PUT", "/api/admin/limits", limit)
     _call(administered, "PUT", "/api/admin/models/modele-c", {"name": "modele-c"})
     _call(administered, "PUT", "/api/admin/organisations/univ-f", {"slug": "univ-f"})
+    _used(administered)
     page = _opened(browser, administered, administered.key, width)
     for section in SECTIONS:
         _go(page, section)
