@@ -70,3 +70,9 @@ async def test_a_budget_that_slows_spreads_requests_and_warns(gate: Tower) -> No
     assert len(gaps) == 3
     assert min(gaps) > spacing / 2
     assert server.most_working == 1
+    await gate.accounts(5)
+    slowest = await gate.execute(
+        "select queue_ms, overhead_ms from request_account order by queue_ms desc limit 1"
+    )
+    # The pause is waiting, not work of ours.
+    assert slowest[0][0] > 1000 * spacing > slowest[0][1]

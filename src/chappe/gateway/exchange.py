@@ -175,7 +175,11 @@ class Exchange:
             )
             self._open(model)
         if reservation.delay:
-            await gateway.pause(reservation.delay)
+            paused_from = time.perf_counter()
+            try:
+                await gateway.pause(reservation.delay)
+            finally:
+                self._queue_seconds += time.perf_counter() - paused_from
 
     def _open(self, model: Model) -> Account:
         """Open the account, once, whichever model answers in the end."""
