@@ -127,7 +127,8 @@ def read_statement(
 
 
 def _print_statement(found: Statement) -> None:
-    state = "final" if found.over else "provisional"
+    # Not "final": amounts follow the present prices.
+    state = "month over" if found.over else "month under way"
     verified = {
         True: "agrees with the accounts",
         False: "DISAGREES with the accounts",
