@@ -1,8 +1,8 @@
 """Real parts for the tests: a PostgreSQL server, a gateway, and running installations of Chappe.
 
 With pytest-xdist these exist once in each worker. Whatever starts a whole installation for several
-tests keeps them in one worker (`_GROUPS`). An installation that tests share stays as it was found:
-`_as_found` says which test left something.
+tests keeps them in one worker (`_TOGETHER`). An installation that tests share stays as it was
+found: `_as_found` says which test left something.
 """
 
 import json
@@ -10,27 +10,39 @@ import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import support
 from chappe.core.database import Database, migrate
 from chappe.core.embedded_postgres import EmbeddedPostgres
 from gateway_tower import Tower, tower
 
-_GROUPS = ("administered", "loaded", "demo", "scripted")
+_TOGETHER = {
+    "tests/browser/test_admin.py": "administered",
+    "tests/browser/test_page.py": "demo",
+    "tests/cli/test_commands.py": "loaded",
+    "tests/gateway/test_faults.py": "demo",
+    "tests/gateway/test_openai_api.py": "demo",
+    "tests/server/test_api.py": "demo",
+    "tests/server/test_openapi.py": "demo",
+}
 _SHARED = ("models", "endpoints", "limits", "organisations")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share an installation run in one worker."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        group = next((name for name in _GROUPS if name in names), None)
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+class _Together(LoadScopeScheduling):
+    """Files that share an installation run in one worker; any other test, where there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _TOGETHER.get(nodeid.partition("::")[0], nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Together:
+    """How tests are spread over workers."""
+    return _Together(config, log)
 
 
 @pytest.fixture(scope="session")
