@@ -139,7 +139,7 @@ async def test_the_last_refusal_is_told_when_nobody_else_can(gate: Tower) -> Non
 async def test_an_outage_is_not_made_worse_by_trying_again(gate: Tower) -> None:
     servers = [Server("busy") for _ in range(4)]
     await gate.add_model(*servers, endpoint={"capacity": 500})
-    gate.gateway.retry_budget("m")._tokens = 0.0
+    gate.gateway.choices.budget("m")._tokens = 0.0
     for _ in range(5):
         with pytest.raises(openai.InternalServerError):
             await ask(gate)
@@ -149,7 +149,7 @@ async def test_an_outage_is_not_made_worse_by_trying_again(gate: Tower) -> None:
 async def test_a_fallback_model_answers_where_the_first_cannot(gate: Tower) -> None:
     await gate.add_model(Server(), name="second")
     await gate.add_model(Server("refuse"), fallbacks=["second"])
-    gate.gateway.retry_budget("m")._tokens = 0.0
+    gate.gateway.choices.budget("m")._tokens = 0.0
     gate.gateway.dispatcher._queues["m"].pool.drain(gate.gateway.catalogue.get("m").endpoints[0].id)
     raw = await gate.client().chat.completions.with_raw_response.create(
         model="m", messages=MESSAGES

@@ -50,6 +50,7 @@ function citation(part: Partial<Citation>): Citation {
 }
 
 let stream: ReadableStreamDefaultController<Uint8Array>;
+let present: Status;
 let askResponse: () => Response | Promise<Response>;
 
 function emit(event: string, data: unknown) {
@@ -84,6 +85,7 @@ async function send(question: string) {
 
 beforeAll(startI18n);
 beforeEach(() => {
+  present = status;
   sessionStorage.clear();
   vi.stubGlobal("matchMedia", () => ({
     matches: false,
@@ -94,7 +96,7 @@ beforeEach(() => {
   askResponse = () =>
     new Response(new ReadableStream<Uint8Array>({ start: (each) => void (stream = each) }));
   vi.stubGlobal("fetch", async (path: string) => {
-    if (path === "/api/status") return Response.json(status);
+    if (path === "/api/status") return Response.json(present);
     if (path === "/api/ask") return askResponse();
     return Response.json({
       ...document1,
@@ -111,6 +113,13 @@ beforeEach(() => {
 afterEach(cleanup);
 
 describe("the page", () => {
+  it("says so where the installation has no model", async () => {
+    present = { ...status, model: null, encoder: null };
+    start();
+    expect(await screen.findByText(/Aucun modèle de langue/)).toBeTruthy();
+    expect(await screen.findByText("Chappe 0.1.0, modèle aucun")).toBeTruthy();
+  });
+
   it("keeps the text being typed across a reload", () => {
     fireEvent.change(start(), { target: { value: "Ma question" } });
     cleanup();

@@ -100,10 +100,11 @@ export function App() {
             />
           )}
           {status.error && !newest?.failure && <FailureNotice failure={asFailure(status.error)} />}
-          {status.data?.model.state === "starting" && (
+          {status.data?.model === null && <Notice tone="warning">{t("model.none")}</Notice>}
+          {status.data?.model?.state === "starting" && (
             <Notice tone="info">{t("model.starting")}</Notice>
           )}
-          {status.data?.model.state === "failed" && (
+          {status.data?.model?.state === "failed" && (
             <Notice tone="warning">{t("model.failed")}</Notice>
           )}
           {turns.length === 0 && (
@@ -124,7 +125,7 @@ export function App() {
                   key={turn.id}
                   turn={turn}
                   newest={turn === newest}
-                  weakModel={status.data?.model.weak ?? false}
+                  weakModel={status.data?.model?.weak ?? false}
                   keyAsked={needsKey}
                   onOpen={openSource}
                   onStop={stopAnswer}

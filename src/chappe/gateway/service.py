@@ -40,7 +40,7 @@ from chappe.gateway.quotas import Limit, Quotas, Work
 from chappe.gateway.quotas.energy import energy_wh
 from chappe.gateway.quotas.estimate import bound
 from chappe.gateway.quotas.store import sweep_windows
-from chappe.gateway.retries import RetryBudget, seconds_of
+from chappe.gateway.retries import seconds_of
 from chappe.gateway.streams import ModelStream, error_message, unit_vectors
 from chappe.gateway.terms import DEFAULT, Terms
 from chappe.gateway.tracing import Tracing
@@ -92,7 +92,7 @@ class Gateway:
             [item.model for item in self._configured],
             self._use,
         )
-        self._choices = Choices(self.quotas, self.keys.refusals)
+        self.choices = Choices(self.quotas, self.keys.refusals)
         self._heads: dict[tuple[str, bytes], bytes] = {}
         self._chats = 0
         self._no_chat = asyncio.Event()
@@ -180,7 +180,7 @@ class Gateway:
         self.catalogue = Catalogue(models, idle)
         self._endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
         self._heads.clear()
-        self._choices.use(self.catalogue)
+        self.choices.use(self.catalogue)
         self._energy_limited = any(limit.measure == "energy_wh" for limit in limits)
         self.dispatcher.update(models)
         if hasattr(self, "_prober"):
@@ -198,7 +198,7 @@ class Gateway:
         Raises:
             ChappeError: `unknown_model` (404), or `model_retired` (410) without a replacement.
         """
-        return self._choices.route(name, kind, actor)
+        return self.choices.route(name, kind, actor)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """An endpoint of the catalogue in force."""
@@ -215,10 +215,6 @@ class Gateway:
                 self._heads.clear()
             self._heads[endpoint.id, content_type] = head
         return head
-
-    def retry_budget(self, model: str) -> RetryBudget:
-        """What may be tried again for a model."""
-        return self._choices.budget(model)
 
     @staticmethod
     async def pause(seconds: float) -> None:

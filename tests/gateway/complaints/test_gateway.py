@@ -105,7 +105,7 @@ async def test_litellm_38358_the_time_out_fires_on_a_silent_upstream(gate: Tower
 
 async def test_litellm_40404_a_stream_that_breaks_goes_on_elsewhere(gate: Tower) -> None:
     await gate.add_model(Server("cut"), Server("cut"), Server())
-    gate.gateway.retry_budget("m")
+    gate.gateway.choices.budget("m")
     answers = 0
     for _ in range(6):
         stream = await gate.client().chat.completions.create(

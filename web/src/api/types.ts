@@ -133,13 +133,14 @@ export interface Status {
   version: string;
   ready: boolean;
   anonymous: boolean;
+  /** The chat model; null where the installation has none. */
   model: {
     id: string;
     state: "ready" | "starting" | "failed";
     weak: boolean;
     detail: string | null;
-  };
-  encoder: { id: string; state: string };
+  } | null;
+  encoder: { id: string; state: string } | null;
   collections: Collection[];
   loads: Load[];
 }

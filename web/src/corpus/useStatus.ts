@@ -8,7 +8,7 @@ const RETRY_MS = 5000;
 /** True while something of the installation is still on its way. */
 export function isSettling(status: Status): boolean {
   return (
-    !status.ready || status.model.state === "starting" || status.loads.some((load) => isActive(load.state))
+    !status.ready || status.model?.state === "starting" || status.loads.some((load) => isActive(load.state))
   );
 }
 

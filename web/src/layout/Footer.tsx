@@ -20,7 +20,12 @@ export function Footer({ status }: { status: Status | undefined }) {
               </li>
             ))}
           </ul>
-          <p>{t("footer.version", { version: status.version, model: status.model.id })}</p>
+          <p>
+            {t("footer.version", {
+              version: status.version,
+              model: status.model?.id ?? t("footer.noModel"),
+            })}
+          </p>
         </>
       )}
       <p>

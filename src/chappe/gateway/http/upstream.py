@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -259,7 +258,7 @@ class _Connection(asyncio.Protocol):
 
 
 class Response:
-    """An answer whose head has come. Read it with `piece`, `body` or `read`, then `release` it."""
+    """An answer whose head has come. Read it with `piece`, `flow` or `read`, then `release` it."""
 
     __slots__ = ("_connection", "_origin", "_pool", "headers", "status")
 
@@ -269,11 +268,6 @@ class Response:
         self._connection = connection
         self.status = connection.status
         self.headers = connection.headers
-
-    def header(self, name: str, default: str = "") -> str:
-        """The value of a header."""
-        value = self.headers.get(name.encode())
-        return default if value is None else value.decode("latin-1")
 
     @property
     def unread(self) -> bool:
@@ -314,11 +308,6 @@ class Response:
             await connection.wait()
         finally:
             connection.sink = None
-
-    async def body(self) -> AsyncIterator[bytes]:
-        """Pieces of the body as they come; errors as :meth:`piece`."""
-        while data := await self.piece():
-            yield data
 
     async def read(self, limit: int = 64_000_000) -> bytes:
         """The whole body.
@@ -425,26 +414,6 @@ class Pool:
                 connection.abort()
                 self.forget(connection)
                 raise
-
-    @asynccontextmanager
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        first_byte: float,
-        silence: float,
-    ) -> AsyncIterator[Response]:
-        """As :meth:`send`, for a block; leaving it before the body's end closes the connection."""
-        response = await self.send(
-            method.encode(), url, header_lines(headers or {}), body, first_byte, silence
-        )
-        try:
-            yield response
-        finally:
-            response.release()
 
     def keep(self, origin: Origin, connection: _Connection) -> None:
         """Put a connection aside for the next request."""
