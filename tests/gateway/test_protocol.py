@@ -146,3 +146,15 @@ async def test_json_nested_without_end_is_a_bad_request(gate: Tower) -> None:
     assert status == 400
     assert json.loads(body)["error"]["code"] == "invalid_request"
     writer.close()
+
+
+async def test_errors_speak_the_readers_language(gate: Tower) -> None:
+    reader, writer = await connect(gate)
+    asked = request(gate.key, BODY.replace(b'"m"', b'"nothing"'))
+    for language, begins in (("fr", "Modèle inconnu\u00a0: "), ("en", "Unknown model: ")):
+        line = f"\r\naccept-language: {language}\r\n\r\n".encode()
+        writer.write(asked.replace(b"\r\n\r\n", line, 1))
+        status, _, body = await answer(reader)
+        assert status == 404
+        assert json.loads(body)["error"]["message"].startswith(begins)
+    writer.close()

@@ -16,6 +16,8 @@ _CODES = {
     "scope_missing": "insufficient_permissions",
     "quota_exceeded": "rate_limit_exceeded",
 }
+# French sets its colon off, with a space that doesn't break.
+_COLONS = {"fr": "\u00a0: "}
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -23,7 +25,7 @@ def envelope(error: ChappeError, language: str = "en") -> dict[str, Any]:
     """An error in OpenAI's envelope."""
     return _envelope(
         error.status,
-        f"{error.title(language)}: {error.detail(language)}",
+        f"{error.title(language)}{_COLONS.get(language, ': ')}{error.detail(language)}",
         _CODES.get(error.code, error.code),
         "model" if error.code == "unknown_model" else None,
     )
