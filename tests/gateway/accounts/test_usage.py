@@ -29,6 +29,9 @@ from chappe.gateway.accounts.rows import write
 from chappe.gateway.accounts.statement import statement
 from chappe.gateway.accounts.table import statement_csv, usage_csv
 from chappe.gateway.accounts.usage import UsageLine, usage
+from chappe.gateway.catalogue import Catalogue, Model
+from chappe.gateway.catalogue.prices import keep_prices
+from chappe.gateway.catalogue.schemas import ModelSpec
 from chappe.identity import SYSTEM, Actor
 from chappe.identity.http import actor_of
 
@@ -36,6 +39,7 @@ BEGIN, MIDDLE, END = (datetime(2026, month, 1, tzinfo=UTC) for month in (10, 11,
 ALL = Selection(begin=BEGIN, end=END)
 SLUGS = ("rennes", "lyon", "metz")
 PRICES = {"small": (0.15, 0.6, 0.01, 0.02), "large": (2.0, 6.0, 1.1, 3.3)}
+RATES = ("price_in", "price_out", "transfer_in", "transfer_out")
 COUNTS = ("requests", "tokens_in", "tokens_cached", "tokens_out")
 
 
@@ -74,12 +78,6 @@ async def world(database_url: str) -> World:
             ).fetchone()
             assert row
             keys[slug] = row[0]
-        for name, prices in PRICES.items():
-            connection.execute(
-                "insert into model (name, kind, price_in, price_out, transfer_in, transfer_out)"
-                " values (%s, 'chat', %s, %s, %s, %s)",
-                (name, *prices),
-            )
     accounts = []
     for _ in range(3000):
         slug = chance.choice(SLUGS)
@@ -103,6 +101,10 @@ async def world(database_url: str) -> World:
         account.outcome = "completed"
         accounts.append(account)
     async with connected(database_url) as connections:
+        async with connections.transaction() as connection:
+            for name, prices in PRICES.items():
+                values = dict(zip(RATES, prices, strict=True))
+                await keep_prices(connection, ModelSpec.model_validate({"name": name} | values))
         await prepare_months(connections, BEGIN)
         for start in range(0, len(accounts), 500):
             await write(connections, [encode(a) for a in accounts[start : start + 500]])
@@ -267,6 +269,9 @@ class Gateway:
 
     def __init__(self, connections: object) -> None:
         self.connections = connections
+        self.catalogue = Catalogue(
+            [Model("configured", "chat"), Model("secret", "chat", public=False)]
+        )
 
 
 async def ask(world: World, actor: Actor, path: str) -> tuple[int, Any]:
@@ -326,10 +331,11 @@ async def test_a_manager_reads_its_organisation_alone(world: World) -> None:
             {"code": "unknown_organisation"},
         )
     assert (await ask(world, manager, f"/api/admin/usage?{RANGE}&organisation=metz"))[0] == 404
-    # Another's key or model filters within its own.
-    other = f"/api/admin/usage?{RANGE}&key={world.keys['metz']}"
-    status, answer = await ask(world, manager, other)
-    assert answer["lines"] == []
+    # Another's key is no more known than one that doesn't exist.
+    for key in (world.keys["metz"], uuid.uuid4()):
+        for path in ("usage", "accounts"):
+            other = f"/api/admin/{path}?{RANGE}&key={key}"
+            assert await ask(world, manager, other) == (422, {"code": "unknown_value"})
     refused = query(world.url, "select action, object, outcome from audit_entry order by sequence")
     assert refused == [
         ("statement.read", "metz", "refused"),
@@ -371,3 +377,59 @@ async def test_no_route_shows_content(world: World) -> None:
     assert not row.keys() & {"prompt", "messages", "content", "body", "secret"}
     for bad in ("after=x", "after=2026-01-01_x", "model=%00", "from=0001-01-01T00:00:00%2B14:00"):
         assert (await ask(world, operator, f"/api/admin/accounts?{bad}"))[0] == 422, bad
+
+
+EMPTY = "from=2027-01-01T00:00:00Z&to=2027-02-01T00:00:00Z"
+
+
+async def test_a_question_that_cannot_be_meant_is_refused(world: World) -> None:
+    operator = world.reader("lyon", "models", "operate")
+    backwards = (
+        "from=2026-12-01T00:00:00Z&to=2026-11-01T00:00:00Z",
+        "from=2026-11-01T00:00:00Z&to=2026-11-01T00:00:00Z",
+        "from=2999-01-01T00:00:00Z",
+        "to=0001-01-01T00:00:00Z",
+    )
+    for path in ("admin/usage", "admin/accounts", "usage"):
+        for bad in backwards:
+            answer = await ask(world, operator, f"/api/{path}?{bad}")
+            assert answer == (422, {"code": "range_backwards"}), (path, bad)
+    for path in ("usage", "accounts"):
+        for bad in (
+            "model=smal", "endpoint=z", "site=nowhere", f"person={uuid.uuid4()}",
+            f"key={uuid.uuid4()}",
+        ):  # fmt: skip
+            answer = await ask(world, operator, f"/api/admin/{path}?{RANGE}&{bad}")
+            assert answer == (422, {"code": "unknown_value"}), bad
+        for bad in ("outcome=complete", "operation=chat"):
+            assert (await ask(world, operator, f"/api/admin/{path}?{RANGE}&{bad}"))[0] == 422, bad
+
+
+async def test_what_is_known_but_had_no_use_then_answers_with_nothing(world: World) -> None:
+    with psycopg.connect(world.url) as connection:
+        connection.execute("insert into model (name, kind) values ('new', 'chat')")
+        connection.execute("insert into model (name, kind, public) values ('own', 'chat', false)")
+        connection.execute("insert into endpoint (name, url, site) values ('e', 'http://e', 's')")
+        row = connection.execute(
+            "insert into person (organisation_id, name) values (%s, 'Ada') returning id",
+            (world.organisations["lyon"],),
+        ).fetchone()
+    assert row
+    operator, manager = world.reader("metz", "operate"), world.reader("metz", "manage")
+    for given, known_to_manager in (
+        ("model=small", True), ("model=gone", True), ("model=new", True), ("model=own", False),
+        ("model=configured", True), ("model=secret", False), ("endpoint=e", False),
+        ("site=s", False), ("endpoint=a", True), ("outcome=timed_out", True),
+        (f"person={row[0]}", False), (f"key={world.keys['metz']}", True),
+        (f"key={world.keys['lyon']}", False),
+    ):  # fmt: skip
+        path = f"/api/admin/usage?{EMPTY}&{given}"
+        status, answer = await ask(world, operator, path)
+        assert (status, answer["lines"]) == (200, []), given
+        assert (await ask(world, manager, path))[0] == (200 if known_to_manager else 422), given
+
+
+async def test_a_time_that_ends_with_a_month_begins_with_it(world: World) -> None:
+    operator = world.reader("lyon", "operate")
+    _, answer = await ask(world, operator, "/api/admin/usage?to=2026-11-01T00:00:00Z")
+    assert answer["begin"].startswith("2026-10-01")

@@ -14,8 +14,8 @@ from psycopg.rows import dict_row
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.gateway.accounts.months import month_after, partition
+from chappe.gateway.accounts.prices import AMOUNT, TRANSFER, in_force
 from chappe.gateway.accounts.reading import organisation_id, readable_accounts
-from chappe.gateway.accounts.usage import AMOUNT, TRANSFER
 from chappe.identity import Actor
 
 _CENT = Decimal("0.01")
@@ -42,13 +42,15 @@ _QUERY = f"""
             and started_at >= %(begin)s and started_at < %(end)s
         group by 1, 2
     )
-    select model, site, {", ".join(f"coalesce(u.{name}, 0) as {name}" for name in _COUNTS)},
+    select coalesce(u.model, a.model) as model, coalesce(u.site, a.site) as site,
+        {", ".join(f"coalesce(u.{name}, 0) as {name}" for name in _COUNTS)},
         {", ".join(f"coalesce(a.{name}, 0) as account_{name}" for name in _COUNTS)},
         a.tokens_counted, coalesce(u.audio_seconds, 0) as audio_seconds,
-        coalesce(u.energy_wh, 0) as energy_wh, m.name is not null as priced,
+        coalesce(u.energy_wh, 0) as energy_wh, p.model is not null as priced,
         coalesce({AMOUNT}, 0) as amount, coalesce({TRANSFER}, 0) as transfer,
-        m.price_in, m.price_out, m.price_audio_hour, m.transfer_in, m.transfer_out
-    from hours u full join accounts a using (model, site) left join model m on m.name = model
+        p.price_in, p.price_out, p.price_audio_hour, p.transfer_in, p.transfer_out
+    from hours u full join accounts a using (model, site)
+        {in_force("coalesce(u.model, a.model)", "%(begin)s")}
     order by model, site
 """  # noqa: S608
 
@@ -60,7 +62,8 @@ class StatementLine:
     Attributes:
         tokens_counted: of `tokens_out`, counted by us where the engine didn't report, a lower
             bound; None where the month's rows are gone.
-        priced: is the model in the catalogue; without, its amounts are 0.
+        priced: was the model ever in the catalogue; without, its amounts are 0.
+        price_*, transfer_*: those of the month, in euros by million tokens and by hour of sound.
         amount, transfer: euros to the cent.
     """
 
@@ -127,7 +130,7 @@ async def statement(
 ) -> Statement:
     """The statement of an organisation (by slug) for a month such as 2026-11.
 
-    Prices and internal rates are those in the catalogue now.
+    Prices and internal rates are those of the month.
 
     Raises:
         ChappeError: `scope_missing` (403), `unknown_organisation` (404), `invalid_request` (422).

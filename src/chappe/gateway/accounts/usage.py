@@ -10,24 +10,17 @@ from psycopg.rows import dict_row
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.gateway.accounts.prices import AMOUNT, TRANSFER, in_force
 from chappe.gateway.accounts.reading import DIMENSIONS, Dimension, Selection, condition
 from chappe.identity import Actor
 
 Period = Literal["hour", "day", "month"]
 MOST_LINES = 20_000
 
-# Euros, by million tokens and by hour of sound; whole tokens times decimal prices, so it is exact.
-AMOUNT = (
-    "(u.tokens_in * m.price_in::numeric + u.tokens_out * m.price_out::numeric) / 1000000"
-    " + u.audio_seconds::numeric / 3600 * m.price_audio_hour::numeric"
-)
-TRANSFER = (
-    "(u.tokens_in * m.transfer_in::numeric + u.tokens_out * m.transfer_out::numeric) / 1000000"
-)
 # What is grouped by, and the name that a person reads.
 _NAMED: dict[Dimension, tuple[str, str, str]] = {
     "organisation": ("o.slug", "left join organisation o on o.id = u.organisation_id", "o.slug"),
-    "person": ("p.name", "left join person p on p.id = u.person_id", "p.id, p.name"),
+    "person": ("n.name", "left join person n on n.id = u.person_id", "n.id, n.name"),
     "key": ("k.name", "left join api_key k on k.id = u.key_id", "k.id, k.name"),
 }
 
@@ -43,8 +36,8 @@ class UsageLine:
         names: names of persons and keys, where they still exist.
         tokens_cached: of `tokens_in`, what the engine had read before.
         energy_wh: estimated.
-        amount, transfer: euros, by the prices and internal rates that are in the catalogue now.
-        unpriced: requests to models that aren't in the catalogue, which `amount` leaves out.
+        amount, transfer: euros, by the prices and internal rates of the month of each request.
+        unpriced: requests to models that never were in the catalogue, which `amount` leaves out.
     """
 
     period: datetime | None
@@ -102,9 +95,9 @@ async def usage(
             coalesce(sum(u.queue_ms), 0) as queue_ms,
             coalesce(sum(u.duration_ms), 0) as duration_ms,
             coalesce(sum({AMOUNT}), 0) as amount, coalesce(sum({TRANSFER}), 0) as transfer,
-            coalesce(sum(u.requests) filter (where m.name is null), 0)::bigint as unpriced
+            coalesce(sum(u.requests) filter (where p.model is null), 0)::bigint as unpriced
         from (select * from usage_hour where {where}) u
-        left join model m on m.name = u.model {" ".join(joins)}
+        {in_force("u.model", "u.hour")} {" ".join(joins)}
         {"group by " + ", ".join(groups) if groups else ""}
         order by period, requests desc {"," + ", ".join(groups) if groups else ""}
         limit {MOST_LINES + 1}

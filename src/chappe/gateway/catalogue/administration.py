@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue.model import LEVELS
+from chappe.gateway.catalogue.prices import keep_prices
 from chappe.gateway.catalogue.schemas import (
     EndpointSpec,
     LimitSpec,
@@ -23,6 +24,7 @@ from chappe.gateway.catalogue.schemas import (
 )
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity import Actor
+from chappe.identity.acts import Act
 from chappe.identity.audit import hold, record
 
 _JSON = frozenset(("default_sampling", "labels"))
@@ -90,6 +92,7 @@ async def put_model(
     await hold(connection)
     fields = spec.model_dump(exclude={"grants"})
     model_id = await _upsert(connection, "model", "name", fields)
+    await keep_prices(connection, spec)
     await connection.execute("delete from model_grant where model_id = %s", (model_id,))
     for grant in spec.grants:
         kind, subject = await resolve_subject(connection, grant, ("organisation", "group", "key"))
@@ -354,7 +357,7 @@ async def decide(
             " upstream_name = excluded.upstream_name",
             (found[0]["endpoint_id"], upstream_name, model),
         )
-    action = "proposal.accept" if model else "proposal.ignore"
+    action: Act = "proposal.accept" if model else "proposal.ignore"
     await record(connection, actor, action, endpoint, {"name": upstream_name, "model": model})
 
 
