@@ -319,6 +319,18 @@ def test_accounts_are_shown_filtered_and_saved(
     expect(table.get_by_role("row", name=embedder)).to_be_visible()
     expect(page.get_by_test_id("chart").get_by_role("img")).to_be_visible()
     assert violations(page) == []
+    dates = page.get_by_label("Du (UTC)"), page.get_by_label("Au (inclus, UTC)")
+    begin, end = dates[0].input_value(), dates[1].input_value()
+    dates[0].fill("2999-01-02")
+    error = page.get_by_test_id("usage").get_by_test_id("error")
+    expect(error).to_contain_text("doit précéder")
+    for date in dates:
+        expect(date).to_have_attribute("aria-invalid", "true")
+        expect(date).to_have_accessible_description(re.compile("doit précéder"))
+    assert (dates[0].input_value(), dates[1].input_value()) == ("2999-01-02", end)
+    assert violations(page) == []
+    dates[0].fill(begin)
+    expect(error).to_be_hidden()
     page.get_by_test_id("filter-outcome").select_option("timed_out")
     expect(table).to_contain_text("Aucune demande")
     page.get_by_test_id("filter-outcome").select_option("")
@@ -343,7 +355,17 @@ def test_the_audit_log_tells_what_was_done_and_holds(
     spec = {"slug": "univ-d", "name": "Université D"}
     _call(administered, "PUT", "/api/admin/organisations/univ-d", spec)
     _go(page, "audit")
-    page.get_by_test_id("filter-action").fill("organisation.put")
+    act = page.get_by_test_id("filter-action")
+    act.fill("organisation.putt")
+    act.press("Enter")
+    error = page.get_by_test_id("audit").get_by_test_id("error")
+    expect(error).to_contain_text("organisation.putt")
+    expect(act).to_have_value("organisation.putt")
+    expect(act).to_have_attribute("aria-invalid", "true")
+    assert violations(page) == []
+    act.fill("organisation.put")
+    act.press("Enter")
+    expect(error).to_be_hidden()
     table = page.get_by_test_id("audit-table")
     expect(table).to_contain_text("univ-d")
     expect(table.get_by_role("row", name="univ-d")).to_contain_text("demo")

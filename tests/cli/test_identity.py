@@ -49,6 +49,8 @@ def test_organisations_people_groups_and_keys(tmp_path: Path, database_url: str)
         "key.revoke", "key.rotate", "key.create", "group.leave", "group.join", "group.add",
         "person.add", "organisation.put", "organisation.put",
     ]  # fmt: skip
+    assert "limit.set" in run("audit", "list", "--action", "limit.sett", fails=True)
+    assert run("audit", "list", "--action", "limit.set") == ""
     said = run("audit", "verify")
     assert said.startswith("9 entries hold; anchor 9:")
     anchor = said.split()[-1]

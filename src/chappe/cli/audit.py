@@ -12,6 +12,7 @@ from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity import audit
+from chappe.identity.acts import act_of
 
 app = typer.Typer(no_args_is_help=True, help="Administrative acts and refused accesses.")
 
@@ -27,7 +28,8 @@ def audit_list(
 
     async def work(connection: Connection, _: Cipher) -> list[audit.Entry]:
         outcome: audit.Outcome | None = "refused" if refused else None
-        return await audit.entries(connection, action=action, outcome=outcome, limit=limit)
+        act = act_of(action) if action is not None else None
+        return await audit.entries(connection, action=act, outcome=outcome, limit=limit)
 
     for entry in on_database(work):
         if as_json:

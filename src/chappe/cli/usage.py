@@ -11,12 +11,15 @@ import typer
 
 from chappe.cli.running import with_runtime
 from chappe.core.connections import Connection, Connections
-from chappe.gateway.accounts.months import month_of
+from chappe.core.settings import load_settings
+from chappe.gateway.accounts.choosing import refuse_unknown
+from chappe.gateway.accounts.months import last_month
 from chappe.gateway.accounts.reading import DIMENSIONS, Dimension, Selection
 from chappe.gateway.accounts.retry import Retried, retry
 from chappe.gateway.accounts.statement import Statement, statement
 from chappe.gateway.accounts.table import statement_csv, usage_csv
 from chappe.gateway.accounts.usage import Period, UsageLine, usage
+from chappe.gateway.configured import configured_models
 from chappe.identity import SYSTEM
 from chappe.server.runtime import Runtime
 
@@ -67,9 +70,17 @@ def read(
     groups = _dimensions(by or ["model"])
     period = _period(per)
     last = end.replace(tzinfo=UTC) if end else datetime.now(UTC)
-    first = begin.replace(tzinfo=UTC) if begin else month_of(last)
-    selection = Selection(begin=first, end=last, organisation=organisation, model=model)
-    lines = _on_database(lambda connection: usage(connection, SYSTEM, selection, groups, period))
+    first = begin.replace(tzinfo=UTC) if begin else last_month(last)
+
+    async def work(connection: Connection) -> list[UsageLine]:
+        selection = Selection(begin=first, end=last, organisation=organisation, model=model)
+        found = await usage(connection, SYSTEM, selection, groups, period)
+        if not found:
+            served = {item.model.name for item in configured_models(load_settings())}
+            await refuse_unknown(connection, SYSTEM, selection, served)
+        return found
+
+    lines = _on_database(work)
     if as_csv:
         typer.echo(usage_csv(lines, groups), nl=False)
     elif as_json:
@@ -106,7 +117,7 @@ def _print_usage(lines: list[UsageLine]) -> None:
             f" {line.tokens_out:>12} {line.energy_wh:>10.1f} {line.amount:>10.2f}{mark}"
         )
     if any(line.unpriced for line in lines):
-        typer.echo("* some models aren't in the catalogue: their usage has no price")
+        typer.echo("* some models never were in the catalogue: their usage has no price")
 
 
 @app.command("statement")
@@ -127,14 +138,13 @@ def read_statement(
 
 
 def _print_statement(found: Statement) -> None:
-    # Not "final": amounts follow the present prices.
     state = "month over" if found.over else "month under way"
     verified = {
         True: "agrees with the accounts",
         False: "DISAGREES with the accounts",
         None: "the month's own accounts are past retention",
     }[found.verified]
-    typer.echo(f"{found.organisation}  {found.month}  ({state}; {verified})")
+    typer.echo(f"{found.organisation}  {found.month}  ({state}; prices of the month; {verified})")
     for line in found.lines:
         mark = "" if line.priced else " *"
         typer.echo(
@@ -146,7 +156,7 @@ def _print_statement(found: Statement) -> None:
         f" {found.amount:>10} {found.transfer:>10}"
     )
     if not all(line.priced for line in found.lines):
-        typer.echo("* not in the catalogue: it has no price")
+        typer.echo("* never in the catalogue: it has no price")
 
 
 @app.command("retry")

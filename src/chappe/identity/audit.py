@@ -19,6 +19,7 @@ from psycopg.types.json import Json
 
 from chappe.core.connections import Connection
 from chappe.identity.access import Actor
+from chappe.identity.acts import Act
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -158,7 +159,7 @@ async def append(
     connection: Connection,
     actor: str,
     organisation_id: uuid.UUID | None,
-    action: str,
+    action: Act,
     object: str,
     detail: dict[str, Any],
     outcome: Outcome,
@@ -186,7 +187,7 @@ async def append(
 async def record(
     connection: Connection,
     actor: Actor,
-    action: str,
+    action: Act,
     object: str,
     detail: dict[str, Any] | None = None,
     outcome: Outcome = "done",
@@ -205,7 +206,7 @@ async def record(
 async def record_in(
     session: "AsyncSession",
     actor: Actor,
-    action: str,
+    action: Act,
     object: str,
     detail: dict[str, Any] | None = None,
     outcome: Outcome = "done",
@@ -232,7 +233,7 @@ async def entries(
     *,
     organisation_id: uuid.UUID | None = None,
     before: int | None = None,
-    action: str | None = None,
+    action: Act | None = None,
     outcome: Outcome | None = None,
     limit: int = 100,
 ) -> list[Entry]:

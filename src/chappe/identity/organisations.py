@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.identity.access import Actor, administered
+from chappe.identity.acts import Act
 from chappe.identity.audit import record
 from chappe.identity.schemas import GroupView, PersonView
 
@@ -167,7 +168,7 @@ async def set_member(
     )
     cursor = await connection.execute(statement, (group_id, person_id))
     if cursor.rowcount:
-        action = "group.join" if member else "group.leave"
+        action: Act = "group.join" if member else "group.leave"
         detail = {"person": people[0]["name"]}
         await record(connection, actor, action, label, detail, organisation_id=owner)
 

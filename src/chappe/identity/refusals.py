@@ -15,6 +15,7 @@ import psycopg
 from chappe.core.connections import Connection, Connections
 from chappe.core.errors import ChappeError
 from chappe.identity.access import Actor
+from chappe.identity.acts import Act
 from chappe.identity.audit import append, hold, storable
 from chappe.identity.lookup import Found
 
@@ -59,12 +60,12 @@ class Refusal:
 
     actor: str
     organisation_id: uuid.UUID | None
-    action: str
+    action: Act
     object: str
     reason: str
 
     @classmethod
-    def of(cls, actor: Actor, action: str, object: str, reason: str) -> "Refusal":
+    def of(cls, actor: Actor, action: Act, object: str, reason: str) -> "Refusal":
         """The refusal of an actor, in a form that can be kept."""
         return cls(actor.name, actor.organisation_id, action, storable(object), reason)
 
@@ -100,7 +101,7 @@ async def close_minutes(connection: Connection) -> None:
 
 
 async def record_refusal(
-    connections: Connections, actor: Actor, action: str, object: str, reason: str
+    connections: Connections, actor: Actor, action: Act, object: str, reason: str
 ) -> None:
     """Write that somebody was refused something, in a transaction of its own."""
     try:
@@ -122,7 +123,7 @@ class Refusals:
         self._connections = connections
         self._noted: dict[Refusal, int] = {}
 
-    def note(self, actor: Actor, action: str, object: str, reason: str) -> None:
+    def note(self, actor: Actor, action: Act, object: str, reason: str) -> None:
         """Note that an actor was refused something."""
         refusal = Refusal.of(actor, action, object, reason)
         if refusal not in self._noted and len(self._noted) >= _MOST_KEPT:

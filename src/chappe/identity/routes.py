@@ -15,12 +15,12 @@ from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.identity import audit, keys, organisations
 from chappe.identity.access import Actor, administered, require
+from chappe.identity.acts import ACTS, Act, act_of
 from chappe.identity.audit import connection_of
 from chappe.identity.http import CurrentActor
 from chappe.identity.keys import KeyView
 from chappe.identity.refusals import record_refusal
 from chappe.identity.schemas import (
-    ActionName,
     ActorView,
     GroupSpec,
     GroupView,
@@ -37,7 +37,7 @@ router = APIRouter(prefix="/api/admin", tags=["identity"])
 
 @asynccontextmanager
 async def _refusals_audited(
-    request: Request, actor: Actor, action: str, object: str = ""
+    request: Request, actor: Actor, action: Act, object: str = ""
 ) -> AsyncIterator[None]:
     try:
         administered(actor)
@@ -51,7 +51,7 @@ async def _refusals_audited(
 
 @asynccontextmanager
 async def _administering(
-    request: Request, actor: Actor, action: str, object: str = ""
+    request: Request, actor: Actor, action: Act, object: str = ""
 ) -> AsyncIterator[Connection]:
     connections = request.app.state.gateway.connections
     async with (
@@ -207,17 +207,18 @@ async def list_audit(
     request: Request,
     actor: CurrentActor,
     before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
-    action: ActionName | None = None,
+    action: Annotated[str | None, Query(json_schema_extra={"enum": list(ACTS)})] = None,
     outcome: audit.Outcome | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> list[dict[str, Any]]:
     """The audit log, newest first; with `manage`, what concerns one's own organisation."""
+    act = act_of(action) if action is not None else None
     async with _administering(request, actor, "audit.read") as connection:
         found = await audit.entries(
             connection,
             organisation_id=administered(actor),
             before=before,
-            action=action,
+            action=act,
             outcome=outcome,
             limit=limit,
         )

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from chappe.identity.access import USER_SCOPES, Scope
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-ActionName = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=60)]
 Name = Annotated[
     str,
     StringConstraints(

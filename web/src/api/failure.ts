@@ -49,3 +49,10 @@ export function isUnauthorised(failure: Failure): boolean {
 export function asFailure(error: unknown): Failure {
   return error instanceof RequestFailed ? error.failure : { kind: "network" };
 }
+
+/** The server's stable code for what was thrown; null when it isn't the server that refused. */
+export function codeOf(error: unknown): string | null {
+  return error instanceof RequestFailed && error.failure.kind === "problem"
+    ? error.failure.problem.code
+    : null;
+}

@@ -28,6 +28,14 @@ def month_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
+def last_month(moment: datetime) -> datetime:
+    """The first moment of the month that a time which ends at `moment` ends in."""
+    try:
+        return month_of(moment - timedelta(microseconds=1))
+    except OverflowError:
+        return month_of(moment)
+
+
 def partition(month: datetime) -> str:
     """Name of a month's partition."""
     return f"request_account_{month.year:04d}_{month.month:02d}"

@@ -35,6 +35,9 @@ class Selection:
     Attributes:
         begin, end: moments; from the first on, before the second.
         organisation: its slug.
+
+    Raises:
+        ChappeError: `range_backwards` (422), it ends before it begins, or as it does.
     """
 
     begin: datetime
@@ -47,6 +50,10 @@ class Selection:
     site: str | None = None
     operation: str | None = None
     outcome: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.begin >= self.end:
+            raise ChappeError("range_backwards", 422)
 
 
 def readable_accounts(actor: Actor, own: bool = False) -> tuple[str, dict[str, Any]]:

@@ -15,13 +15,17 @@ from pydantic import StringConstraints
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.gateway.accounts.account import Outcome
+from chappe.gateway.accounts.choosing import refuse_unknown
 from chappe.gateway.accounts.latest import AccountPage, latest
-from chappe.gateway.accounts.months import month_of
+from chappe.gateway.accounts.months import last_month
 from chappe.gateway.accounts.reading import Dimension, Selection, readable_accounts
 from chappe.gateway.accounts.statement import Statement, statement
 from chappe.gateway.accounts.table import statement_csv, usage_csv
 from chappe.gateway.accounts.usage import Period, UsageLine, usage
+from chappe.gateway.http.request import Operation
 from chappe.identity import Actor
+from chappe.identity.acts import Act
 from chappe.identity.http import CurrentActor
 from chappe.identity.refusals import record_refusal
 
@@ -35,7 +39,7 @@ _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
 @dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Usage of a time (UTC): amounts in euros, at the prices that are in the catalogue now.
+    """Usage of a time (UTC): amounts in euros, at the prices of the month of each request.
 
     Energy is estimated; tokens are the engines' own, or where they didn't report, content events.
     """
@@ -47,13 +51,13 @@ class UsageReport:
 
 def _range(
     begin: Annotated[
-        datetime | None, Query(alias="from", description="none: this month's beginning")
+        datetime | None, Query(alias="from", description="none: the beginning of the last month")
     ] = None,
     end: Annotated[datetime | None, Query(alias="to", description="before this; none: now")] = None,
 ) -> tuple[datetime, datetime]:
     now = datetime.now(UTC)
     last = _moment(end) if end else now
-    return _moment(begin) if begin else month_of(min(last, now)), last
+    return _moment(begin) if begin else last_month(min(last, now)), last
 
 
 def _moment(value: datetime) -> datetime:
@@ -75,8 +79,8 @@ def _selection(
     model: Name | None = None,
     endpoint: Name | None = None,
     site: Name | None = None,
-    operation: Name | None = None,
-    outcome: Name | None = None,
+    operation: Operation | None = None,
+    outcome: Outcome | None = None,
 ) -> Selection:
     return Selection(
         begin=moments[0],
@@ -97,7 +101,7 @@ Selected = Annotated[Selection, Depends(_selection)]
 
 @asynccontextmanager
 async def _reading(
-    request: Request, actor: Actor, action: str, object: str = ""
+    request: Request, actor: Actor, action: Act, object: str = ""
 ) -> AsyncIterator[Connection]:
     """A transaction for whoever may read accounts of others.
 
@@ -127,6 +131,8 @@ async def read_usage(
     """Usage by anything, whole or by hour, day or month."""
     async with _reading(request, actor, "usage.read", selection.organisation or "") as connection:
         lines = await usage(connection, actor, selection, by, per)
+        if not lines:
+            await refuse_unknown(connection, actor, selection, _served(request, actor))
     if format == "csv":
         return _file(usage_csv(lines, by), "usage.csv")
     return UsageReport(selection.begin, selection.end, lines)
@@ -136,7 +142,7 @@ async def read_usage(
 async def read_statement(
     request: Request, actor: CurrentActor, organisation: Name, month: Name, format: Form = "json"
 ) -> Statement | Response:
-    """An organisation's month, such as 2026-11."""
+    """An organisation's month, such as 2026-11, at the prices of that month."""
     async with _reading(request, actor, "statement.read", organisation) as connection:
         found = await statement(connection, actor, organisation, month)
     if format == "csv":
@@ -154,7 +160,10 @@ async def read_accounts(
 ) -> AccountPage:
     """The latest requests, without any content."""
     async with _reading(request, actor, "account.read", selection.organisation or "") as connection:
-        return await latest(connection, actor, selection, limit, after)
+        page = await latest(connection, actor, selection, limit, after)
+        if not page.accounts and after is None:
+            await refuse_unknown(connection, actor, selection, _served(request, actor))
+    return page
 
 
 @router.get("/usage")
@@ -162,10 +171,16 @@ async def read_own_usage(
     request: Request, actor: CurrentActor, moments: Range, per: Period | None = None
 ) -> UsageReport:
     """What the key that asks has used, by model."""
+    selection = Selection(begin=moments[0], end=moments[1])
     async with request.app.state.gateway.connections.transaction() as connection:
-        selection = Selection(begin=moments[0], end=moments[1])
         lines = await usage(connection, actor, selection, ("model",), per, own=True)
     return UsageReport(*moments, lines)
+
+
+def _served(request: Request, actor: Actor) -> set[str]:
+    """The models that are served now and that an actor may know of."""
+    models = request.app.state.gateway.catalogue.all()
+    return {model.name for model in models if model.public or "operate" in actor.scopes}
 
 
 def _file(text: str, name: str) -> Response:

@@ -20,6 +20,7 @@ from chappe.gateway.http.upstream import UpstreamError
 from chappe.gateway.quotas.limits import Measure, Period
 from chappe.gateway.quotas.store import limit_states, state_view
 from chappe.identity import Actor
+from chappe.identity.acts import Act
 from chappe.identity.http import CurrentActor
 from chappe.identity.refusals import record_refusal
 
@@ -60,7 +61,7 @@ class ChangeView(BaseModel):
 
 @asynccontextmanager
 async def operating(
-    request: Request, actor: Actor, action: str, object: str = ""
+    request: Request, actor: Actor, action: Act, object: str = ""
 ) -> AsyncIterator[Connection]:
     """A transaction for whoever may operate the installation.
 

@@ -2,6 +2,7 @@ import { Button } from "@gouvfr-lasuite/cunningham-react";
 import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { callJson } from "../../api/client";
+import { codeOf } from "../../api/failure";
 import { formatMoment, formatNumber } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
 import { Notice } from "../../layout/Notice";
@@ -18,17 +19,24 @@ const PAGE = 50;
 export function AuditSection({ operator }: { operator: boolean }) {
   const { t, i18n } = useTranslation();
   const id = useId();
+  const [typed, setTyped] = useState("");
   const [action, setAction] = useState("");
   const [outcome, setOutcome] = useState("");
   const [before, setBefore] = useState<number | null>(null);
   const parameters = new URLSearchParams({ limit: String(PAGE) });
-  if (action.trim()) parameters.set("action", action.trim());
+  if (action) parameters.set("action", action);
   if (outcome) parameters.set("outcome", outcome);
   if (before !== null) parameters.set("before", String(before));
   const query = useAdmin<AuditEntry[]>(`audit?${parameters}`);
   const keys = useAdmin<Key[]>("keys");
   const known = [...new Set(query.data?.map((entry) => entry.action))].sort();
   const last = query.data?.at(-1)?.sequence;
+  const wrongAct = codeOf(query.error) === "unknown_act";
+  const ask = (act: string) => {
+    if (act.trim() === action) return;
+    setAction(act.trim());
+    setBefore(null);
+  };
   return (
     <>
       {operator && <VerifyPart />}
@@ -42,12 +50,19 @@ export function AuditSection({ operator }: { operator: boolean }) {
               list={`${id}-acts`}
               autoComplete="off"
               data-testid="filter-action"
-              aria-describedby={`${id}-hint`}
-              value={action}
+              aria-describedby={wrongAct ? `${id}-hint ${id}-entries` : `${id}-hint`}
+              {...(wrongAct ? { "aria-invalid": true } : {})}
+              value={typed}
               onChange={(event) => {
-                setAction(event.target.value);
-                setBefore(null);
+                setTyped(event.target.value);
+                if (event.target.value === "" || known.includes(event.target.value)) {
+                  ask(event.target.value);
+                }
               }}
+              onKeyDown={(event) => {
+                if (event.key === "Enter") ask(typed);
+              }}
+              onBlur={() => ask(typed)}
             />
             <datalist id={`${id}-acts`}>
               {known.map((each) => (
@@ -78,43 +93,45 @@ export function AuditSection({ operator }: { operator: boolean }) {
             </select>
           </div>
         </div>
-        <Reading query={query}>
-          {(entries) => (
-            <DataTable
-              caption={t("admin.audit.caption")}
-              testId="audit-table"
-              rows={entries}
-              rowKey={(entry) => String(entry.sequence)}
-              empty={t("admin.audit.none")}
-              columns={[
-                {
-                  title: t("admin.audit.number"),
-                  cell: (entry) => formatNumber(entry.sequence, i18n.language),
-                },
-                { title: t("admin.audit.at"), cell: (entry) => formatMoment(entry.at, i18n.language) },
-                { title: t("admin.audit.actor"), cell: (entry) => <Named text={entry.actor} keys={keys.data} /> },
-                { title: t("admin.audit.act"), cell: (entry) => <code>{entry.action}</code> },
-                { title: t("admin.audit.object"), cell: (entry) => <Named text={entry.object} keys={keys.data} /> },
-                {
-                  title: t("admin.field.outcome"),
-                  cell: (entry) => <State state={entry.outcome} />,
-                },
-                {
-                  title: t("admin.audit.detail"),
-                  cell: (entry) =>
-                    Object.keys(entry.detail).length > 0 && (
-                      <details>
-                        <summary>
-                          <About label={t("admin.audit.open")} of={String(entry.sequence)} />
-                        </summary>
-                        <pre>{JSON.stringify(entry.detail, null, 2)}</pre>
-                      </details>
-                    ),
-                },
-              ]}
-            />
-          )}
-        </Reading>
+        <div id={`${id}-entries`}>
+          <Reading query={query}>
+            {(entries) => (
+              <DataTable
+                caption={t("admin.audit.caption")}
+                testId="audit-table"
+                rows={entries}
+                rowKey={(entry) => String(entry.sequence)}
+                empty={t("admin.audit.none")}
+                columns={[
+                  {
+                    title: t("admin.audit.number"),
+                    cell: (entry) => formatNumber(entry.sequence, i18n.language),
+                  },
+                  { title: t("admin.audit.at"), cell: (entry) => formatMoment(entry.at, i18n.language) },
+                  { title: t("admin.audit.actor"), cell: (entry) => <Named text={entry.actor} keys={keys.data} /> },
+                  { title: t("admin.audit.act"), cell: (entry) => <code>{entry.action}</code> },
+                  { title: t("admin.audit.object"), cell: (entry) => <Named text={entry.object} keys={keys.data} /> },
+                  {
+                    title: t("admin.field.outcome"),
+                    cell: (entry) => <State state={entry.outcome} />,
+                  },
+                  {
+                    title: t("admin.audit.detail"),
+                    cell: (entry) =>
+                      Object.keys(entry.detail).length > 0 && (
+                        <details>
+                          <summary>
+                            <About label={t("admin.audit.open")} of={String(entry.sequence)} />
+                          </summary>
+                          <pre>{JSON.stringify(entry.detail, null, 2)}</pre>
+                        </details>
+                      ),
+                  },
+                ]}
+              />
+            )}
+          </Reading>
+        </div>
         <div className="buttons">
           {before !== null && (
             <Button type="button" variant="bordered" onClick={() => setBefore(null)}>

@@ -10,11 +10,14 @@ const PER = ["", "hour", "day", "month"] as const;
 interface Props {
   chosen: Chosen;
   onChange: (chosen: Chosen) => void;
+  /** The element that says what is wrong with the two dates, if something is. */
+  datesError?: string;
 }
 
 /** Which accounts are shown, and how they are grouped; each change counts at once. */
-export function Filters({ chosen, onChange }: Props) {
+export function Filters({ chosen, onChange, datesError }: Props) {
   const { t } = useTranslation();
+  const invalid = datesError ? { "aria-invalid": true, "aria-describedby": datesError } : {};
   const set = (part: Partial<Chosen>) => onChange({ ...chosen, ...part });
   return (
     <fieldset className="filters">
@@ -24,6 +27,7 @@ export function Filters({ chosen, onChange }: Props) {
           <input
             id={id}
             type="date"
+            {...invalid}
             value={chosen.from}
             onChange={(event) => set({ from: event.target.value })}
           />
@@ -34,6 +38,7 @@ export function Filters({ chosen, onChange }: Props) {
           <input
             id={id}
             type="date"
+            {...invalid}
             value={chosen.to}
             onChange={(event) => set({ to: event.target.value })}
           />
