@@ -18,8 +18,10 @@ from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
+from chappe.gateway.catalogue.proposals import decide, proposals
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, described
 from chappe.gateway.catalogue.secrets import Cipher
+from chappe.gateway.configured import configured_models
 from chappe.gateway.engines.detection import detect, examine
 from chappe.gateway.http.upstream import Pool, UpstreamError
 from chappe.gateway.quotas.store import limit_states, state_view
@@ -61,6 +63,11 @@ def on_database(work: Callable[[Connection, Cipher], Awaitable[Result]]) -> Resu
         finally:
             server.stop()
     raise AssertionError("one_line_errors ends the process")
+
+
+def _configured() -> frozenset[str]:
+    """Names of the models of the settings, which the catalogue may lead to."""
+    return frozenset(item.model.name for item in configured_models(settings_for(quiet=True)))
 
 
 def _values(given: list[str] | None) -> dict[str, Any]:
@@ -129,7 +136,7 @@ def model_set(name: str, fields: Set = None) -> None:
         known = {spec.name: spec for spec in await admin.models(connection)}
         before = known[name].model_dump() if name in known else {}
         spec = _described(ModelSpec, before | _values(fields) | {"name": name})
-        await admin.put_model(connection, SYSTEM, spec)
+        await admin.put_model(connection, SYSTEM, spec, _configured())
 
     on_database(work)
     typer.echo(f"model {name} set")
@@ -144,10 +151,8 @@ def model_retire(
 
     async def work(connection: Connection, _: Cipher) -> None:
         spec = await _model(connection, name)
-        if replacement is not None:
-            await _model(connection, replacement)
         changed = {"status": "retired", "replacement": replacement or spec.replacement}
-        await admin.put_model(connection, SYSTEM, spec.model_copy(update=changed))
+        await admin.put_model(connection, SYSTEM, spec.model_copy(update=changed), _configured())
 
     on_database(work)
     typer.echo(f"model {name} retired")
@@ -169,7 +174,7 @@ def _grants(name: str, change: Callable[[list[str]], list[str]]) -> None:
     async def work(connection: Connection, _: Cipher) -> None:
         spec = await _model(connection, name)
         changed = spec.model_copy(update={"grants": change(spec.grants), "public": False})
-        await admin.put_model(connection, SYSTEM, changed)
+        await admin.put_model(connection, SYSTEM, changed, _configured())
 
     on_database(work)
     typer.echo(f"model {name}: grants changed")
@@ -178,7 +183,7 @@ def _grants(name: str, change: Callable[[list[str]], list[str]]) -> None:
 @model.command("remove")
 def model_remove(name: str) -> None:
     """Remove a model that nothing needs."""
-    on_database(lambda connection, _: admin.remove_model(connection, SYSTEM, name))
+    on_database(lambda connection, _: admin.remove_model(connection, SYSTEM, name, _configured()))
     typer.echo(f"model {name} removed")
 
 
@@ -306,7 +311,7 @@ def endpoint_remove(name: str) -> None:
 @proposal.command("list")
 def proposal_list(as_json: Json = False) -> None:
     """List the models that servers announce and that nobody has taken or set aside."""
-    rows = on_database(lambda connection, _: admin.proposals(connection))
+    rows = on_database(lambda connection, _: proposals(connection))
     _show(rows, as_json, "endpoint", "upstream_name", "first_seen")
 
 
@@ -318,14 +323,14 @@ def proposal_accept(
 ) -> None:
     """Have a server serve a model that it announces."""
     target = as_model or name
-    on_database(lambda connection, _: admin.decide(connection, SYSTEM, endpoint_name, name, target))
+    on_database(lambda connection, _: decide(connection, SYSTEM, endpoint_name, name, target))
     typer.echo(f"{endpoint_name} serves {target}")
 
 
 @proposal.command("ignore")
 def proposal_ignore(endpoint_name: str, name: str) -> None:
     """Set a proposal aside."""
-    on_database(lambda connection, _: admin.decide(connection, SYSTEM, endpoint_name, name, None))
+    on_database(lambda connection, _: decide(connection, SYSTEM, endpoint_name, name, None))
     typer.echo("ignored")
 
 
@@ -366,7 +371,7 @@ def limit_set(
 
     async def work(connection: Connection, _: Cipher) -> None:
         spec = _limit(subject, measure, per, model_name, amount, action, _values(fields))
-        await admin.put_limit(connection, SYSTEM, spec)
+        await admin.put_limit(connection, SYSTEM, spec, _configured())
 
     on_database(work)
     typer.echo("limit set")
@@ -438,7 +443,13 @@ def apply_command(
     async def work(connection: Connection, cipher: Cipher) -> list[declarative.Change]:
         wanted = declarative.read_file(_text(file))
         return await declarative.make_so(
-            connection, SYSTEM, cipher, wanted, prune=prune, dry_run=dry_run
+            connection,
+            SYSTEM,
+            cipher,
+            wanted,
+            prune=prune,
+            dry_run=dry_run,
+            configured=_configured(),
         )
 
     changes = on_database(work)

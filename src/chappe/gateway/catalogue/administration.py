@@ -5,6 +5,8 @@ waits for the other, and what one of them found still holds when it is written.
 """
 
 import uuid
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,16 +17,15 @@ from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue.model import LEVELS
 from chappe.gateway.catalogue.prices import keep_prices
+from chappe.gateway.catalogue.references import References, check
 from chappe.gateway.catalogue.schemas import (
     EndpointSpec,
     LimitSpec,
     ModelSpec,
     OrganisationSpec,
-    described,
 )
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity import Actor
-from chappe.identity.acts import Act
 from chappe.identity.audit import hold, record
 
 _JSON = frozenset(("default_sampling", "labels"))
@@ -53,7 +54,8 @@ async def _upsert(
     return uuid.UUID(str(found[0]["id"]))
 
 
-def _missing(kind: str, name: str) -> ChappeError:
+def missing(kind: str, name: str) -> ChappeError:
+    """The refusal of a name that leads to nothing."""
     return ChappeError("unknown_object", 404, kind=kind, name=name)
 
 
@@ -79,17 +81,26 @@ async def organisations(connection: Connection) -> list[OrganisationSpec]:
 
 
 async def put_model(
-    connection: Connection, actor: Actor, spec: ModelSpec, *, check: bool = True
+    connection: Connection, actor: Actor, spec: ModelSpec, configured: Collection[str] = ()
 ) -> None:
     """Make a model as described.
 
     Args:
-        check: look whether its names are free; whoever changes several looks at the end.
+        configured: names of the models of the settings.
 
     Raises:
-        ChappeError: `name_taken`, `unknown_object` (a grant).
+        ChappeError: as :func:`make_model` and :func:`checked`.
     """
-    await hold(connection)
+    async with checked(connection, configured):
+        await make_model(connection, actor, spec)
+
+
+async def make_model(connection: Connection, actor: Actor, spec: ModelSpec) -> None:
+    """The same, within :func:`checked`.
+
+    Raises:
+        ChappeError: `unknown_object` (a grant).
+    """
     fields = spec.model_dump(exclude={"grants"})
     model_id = await _upsert(connection, "model", "name", fields)
     await keep_prices(connection, spec)
@@ -101,16 +112,29 @@ async def put_model(
             (model_id, kind, subject),
         )
     await record(connection, actor, "model.put", spec.name, spec.model_dump())
-    if check:
-        await check_names(connection)
 
 
-async def check_names(connection: Connection) -> None:
-    """Does every name and alias of the catalogue lead to one model.
+@asynccontextmanager
+async def checked(connection: Connection, configured: Collection[str] = ()) -> AsyncIterator[None]:
+    """Changes of models and limits, after which every name leads to one model, and all that led to
+    a model or was made to does.
 
     Raises:
-        ChappeError: `name_taken`.
+        ChappeError: `name_taken`, `object_in_use`, `unknown_reference`.
     """
+    await hold(connection)
+    before = await _references(connection, configured)
+    yield
+    await _check_names(connection)
+    check(before, await _references(connection, configured))
+
+
+async def _references(connection: Connection, configured: Collection[str]) -> References:
+    told = [spec for _, spec in await limits(connection)]
+    return References.of(await models(connection), told, configured)
+
+
+async def _check_names(connection: Connection) -> None:
     taken = await rows(
         connection,
         "select n as name, min(model) as other from (select name as n, name as model from model"
@@ -142,17 +166,23 @@ async def models(connection: Connection) -> list[ModelSpec]:
 
 
 async def remove_model(
-    connection: Connection, actor: Actor, name: str, *, check: bool = True
+    connection: Connection, actor: Actor, name: str, configured: Collection[str] = ()
 ) -> None:
     """Remove a model that nothing needs.
 
-    Args:
-        check: look whether others lead to it; whoever changes several looks at the end.
+    Raises:
+        ChappeError: as :func:`unmake_model` and :func:`checked`.
+    """
+    async with checked(connection, configured):
+        await unmake_model(connection, actor, name)
+
+
+async def unmake_model(connection: Connection, actor: Actor, name: str) -> None:
+    """The same, within :func:`checked`.
 
     Raises:
-        ChappeError: `unknown_object`; `object_in_use`: retire it instead.
+        ChappeError: `unknown_object`; `object_in_use`, an endpoint serves it: retire it instead.
     """
-    await hold(connection)
     users = await rows(
         connection,
         "select e.name from deployment d join endpoint e on e.id = d.endpoint_id"
@@ -160,34 +190,11 @@ async def remove_model(
         name,
     )
     if users:
-        raise _used(name, users)
-    if check:
-        await check_unused(connection, [name])
+        by = "; ".join(f'endpoint "{row["name"]}"' for row in users)
+        raise ChappeError("object_in_use", 409, name=name, users=by)
     if not await rows(connection, "delete from model where name = %s returning id", name):
-        raise _missing("model", name)
+        raise missing("model", name)
     await record(connection, actor, "model.remove", name)
-
-
-async def check_unused(connection: Connection, names: list[str]) -> None:
-    """Does no other model lead to one of these as its replacement or fallback.
-
-    Raises:
-        ChappeError: `object_in_use`.
-    """
-    for name in names:
-        users = await rows(
-            connection,
-            "select name from model where name <> %s"
-            " and (replacement = %s or %s = any(fallbacks)) order by 1",
-            name, name, name,
-        )  # fmt: skip
-        if users:
-            raise _used(name, users)
-
-
-def _used(name: str, users: list[dict[str, Any]]) -> ChappeError:
-    by = ", ".join(row["name"] for row in users)
-    return ChappeError("object_in_use", 409, name=name, users=by)
 
 
 # Endpoints
@@ -228,7 +235,7 @@ async def put_endpoint(
             endpoint_id, upstream_name, model,
         )  # fmt: skip
         if not found:
-            raise _missing("model", model)
+            raise missing("model", model)
     detail = spec.model_dump(exclude={"secret", "secret_file"}, mode="json")
     detail["secret"] = "kept" if secret is None else "given" if secret else "removed"
     await record(connection, actor, "endpoint.put", spec.name, detail)
@@ -276,7 +283,7 @@ async def set_drained(connection: Connection, actor: Actor, name: str, drained: 
         connection, "update endpoint set drained = %s where name = %s returning id", drained, name
     )
     if not found:
-        raise _missing("endpoint", name)
+        raise missing("endpoint", name)
     await record(connection, actor, "endpoint.drain" if drained else "endpoint.resume", name)
 
 
@@ -288,7 +295,7 @@ async def remove_endpoint(connection: Connection, actor: Actor, name: str) -> No
     """
     await hold(connection)
     if not await rows(connection, "delete from endpoint where name = %s returning id", name):
-        raise _missing("endpoint", name)
+        raise missing("endpoint", name)
     await record(connection, actor, "endpoint.remove", name)
 
 
@@ -315,68 +322,27 @@ async def rotate_secrets(connection: Connection, actor: Actor, cipher: Cipher) -
     return len(found)
 
 
-# Proposals
-
-
-async def proposals(connection: Connection) -> list[dict[str, Any]]:
-    """Models that endpoints announce and that nobody has taken or set aside."""
-    return await rows(
-        connection,
-        "select e.name as endpoint, p.upstream_name, p.detail, p.state, p.first_seen, p.last_seen"
-        " from model_proposal p join endpoint e on e.id = p.endpoint_id"
-        " where p.state = 'proposed' order by e.name, p.upstream_name",
-    )
-
-
-async def decide(
-    connection: Connection, actor: Actor, endpoint: str, upstream_name: str, model: str | None
-) -> None:
-    """Have an endpoint serve `model` under the name that it announced, or set that aside (None).
-
-    Raises:
-        ChappeError: `unknown_object`.
-    """
-    await hold(connection)
-    found = await rows(
-        connection,
-        "update model_proposal set state = %s where upstream_name = %s"
-        " and endpoint_id = (select id from endpoint where name = %s)"
-        " returning endpoint_id, detail",
-        "accepted" if model else "ignored", upstream_name, endpoint,
-    )  # fmt: skip
-    if not found:
-        raise _missing("proposal", f"{endpoint} {upstream_name}")
-    if model is not None:
-        if not await rows(connection, "select 1 from model where name = %s", model):
-            values = {"name": model} | _told(found[0]["detail"])
-            spec = described(ModelSpec, values, "invalid_request")
-            await put_model(connection, actor, spec)
-        await connection.execute(
-            "insert into deployment select %s, id, %s from model where name = %s"
-            " on conflict (endpoint_id, model_id) do update set"
-            " upstream_name = excluded.upstream_name",
-            (found[0]["endpoint_id"], upstream_name, model),
-        )
-    action: Act = "proposal.accept" if model else "proposal.ignore"
-    await record(connection, actor, action, endpoint, {"name": upstream_name, "model": model})
-
-
-def _told(detail: dict[str, Any]) -> dict[str, Any]:
-    """What a server's own words say of a model that isn't in the catalogue yet."""
-    context = detail.get("max_model_len") or detail.get("n_ctx_train")
-    return {"context": context} if isinstance(context, int) and context > 0 else {}
-
-
 # Limits
 
 
-async def put_limit(connection: Connection, actor: Actor, spec: LimitSpec) -> None:
+async def put_limit(
+    connection: Connection, actor: Actor, spec: LimitSpec, configured: Collection[str] = ()
+) -> None:
     """Make a limit as described.
+
+    Raises:
+        ChappeError: as :func:`make_limit` and :func:`checked`.
+    """
+    async with checked(connection, configured):
+        await make_limit(connection, actor, spec)
+
+
+async def make_limit(connection: Connection, actor: Actor, spec: LimitSpec) -> None:
+    """The same, within :func:`checked`.
 
     Raises:
         ChappeError: `unknown_object`, `invalid_request`.
     """
-    await hold(connection)
     kind, subject = await _limit_subject(connection, spec)
     fields = spec.model_dump(exclude={"subject"}) | {"subject_kind": kind, "subject_id": subject}
     names = ", ".join(fields)
@@ -407,7 +373,7 @@ async def remove_limit(connection: Connection, actor: Actor, spec: LimitSpec) ->
         kind, subject, spec.model, spec.measure, spec.period,
     )  # fmt: skip
     if not found:
-        raise _missing("limit", spec.name)
+        raise missing("limit", spec.name)
     await record(connection, actor, "limit.remove", spec.name)
 
 
@@ -482,5 +448,5 @@ async def resolve_subject(
     query, values = queries[kind]
     found = await rows(connection, query, *values)
     if len(found) != 1:
-        raise _missing(kind, name)
+        raise missing(kind, name)
     return kind, found[0]["id"]

@@ -1,7 +1,7 @@
 """The declarative file: compared with what is, and applied in one transaction."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -166,10 +166,12 @@ async def make_so(
     *,
     prune: bool = False,
     dry_run: bool = False,
+    configured: Collection[str] = (),
 ) -> list[Change]:
     """Compare with the catalogue and make it so, in the caller's transaction: all or none.
 
     Args:
+        configured: names of the models of the settings.
         dry_run: make the changes and take them back, so that what can't be made is told.
 
     Raises:
@@ -179,7 +181,7 @@ async def make_so(
     now = await current(connection, cipher)
     changes = plan(now, await _by_identifier(connection, wanted), prune=prune)
     async with connection.transaction(force_rollback=dry_run):
-        await apply(connection, actor, cipher, changes)
+        await apply(connection, actor, cipher, changes, configured)
     return changes
 
 
@@ -205,24 +207,24 @@ async def _by_identifier(connection: Connection, wanted: CatalogueSpec) -> Catal
 
 
 async def apply(
-    connection: Connection, actor: Actor, cipher: Cipher, changes: list[Change]
+    connection: Connection,
+    actor: Actor,
+    cipher: Cipher,
+    changes: list[Change],
+    configured: Collection[str] = (),
 ) -> None:
     """Make the changes, in the caller's transaction.
 
-    Names may pass from one model to another, and models that lead to each other go together: what
-    is wrong is what is wrong at the end.
+    Names may pass from one model to another, and models that lead to each other come and go
+    together: what is wrong is what is wrong at the end.
 
     Raises:
         ChappeError: as the single changes.
     """
-    removed = []
-    for change in changes:
-        if change.act == "remove" and isinstance(change.spec, ModelSpec):
-            removed.append(change.spec.name)
-        with _said_where(change.kind, change.name):
-            await _apply_one(connection, actor, cipher, change)
-    await admin.check_names(connection)
-    await admin.check_unused(connection, removed)
+    async with admin.checked(connection, configured):
+        for change in changes:
+            with _said_where(change.kind, change.name):
+                await _apply_one(connection, actor, cipher, change)
 
 
 async def _apply_one(connection: Connection, actor: Actor, cipher: Cipher, change: Change) -> None:
@@ -231,9 +233,9 @@ async def _apply_one(connection: Connection, actor: Actor, cipher: Cipher, chang
         case OrganisationSpec():
             await admin.put_organisation(connection, actor, spec)
         case ModelSpec() if removing:
-            await admin.remove_model(connection, actor, spec.name, check=False)
+            await admin.unmake_model(connection, actor, spec.name)
         case ModelSpec():
-            await admin.put_model(connection, actor, spec, check=False)
+            await admin.make_model(connection, actor, spec)
         case EndpointSpec() if removing:
             await admin.remove_endpoint(connection, actor, spec.name)
         case EndpointSpec():
@@ -241,7 +243,7 @@ async def _apply_one(connection: Connection, actor: Actor, cipher: Cipher, chang
         case LimitSpec() if removing:
             await admin.remove_limit(connection, actor, spec)
         case LimitSpec():
-            await admin.put_limit(connection, actor, spec)
+            await admin.make_limit(connection, actor, spec)
 
 
 @contextmanager

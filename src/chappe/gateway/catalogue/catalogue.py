@@ -30,6 +30,15 @@ class Catalogue:
         """The models that an actor may use and that aren't retired."""
         return [m for m in self._models.values() if m.status != "retired" and may_use(actor, m)]
 
+    @property
+    def configured(self) -> frozenset[str]:
+        """Names of the models of the settings, which the database needn't have."""
+        return frozenset(
+            model.name
+            for model in self._models.values()
+            if any(endpoint.id.startswith("configured:") for endpoint in model.endpoints)
+        )
+
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint, once."""
         serving = (endpoint for model in self._models.values() for endpoint in model.endpoints)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.gateway.catalogue import Catalogue, proposals
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, OrganisationSpec
@@ -95,14 +96,14 @@ async def put_model(request: Request, actor: CurrentActor, name: str, spec: Mode
     """Add or change a model."""
     _same(name, spec.name)
     async with operating(request, actor, "model.put", name) as connection:
-        await admin.put_model(connection, actor, spec)
+        await admin.put_model(connection, actor, spec, _configured(request))
 
 
 @router.delete("/models/{name:path}", status_code=204)
 async def delete_model(request: Request, actor: CurrentActor, name: str) -> None:
     """Remove a model that nothing needs."""
     async with operating(request, actor, "model.remove", name) as connection:
-        await admin.remove_model(connection, actor, name)
+        await admin.remove_model(connection, actor, name, _configured(request))
 
 
 @router.get("/endpoints")
@@ -169,14 +170,14 @@ async def test_endpoint(request: Request, actor: CurrentActor, name: str) -> dic
 async def list_proposals(request: Request, actor: CurrentActor) -> list[dict[str, Any]]:
     """Models that endpoints announce and that nobody has taken or set aside."""
     async with operating(request, actor, "proposal.list") as connection:
-        return await admin.proposals(connection)
+        return await proposals.proposals(connection)
 
 
 @router.post("/proposals", status_code=204)
 async def decide_proposal(request: Request, actor: CurrentActor, decision: Decision) -> None:
     """Take a proposal, or set it aside."""
     async with operating(request, actor, "proposal.decide", decision.endpoint) as connection:
-        await admin.decide(
+        await proposals.decide(
             connection, actor, decision.endpoint, decision.upstream_name, decision.model
         )
 
@@ -223,7 +224,7 @@ async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, A
 async def put_limit(request: Request, actor: CurrentActor, spec: LimitSpec) -> None:
     """Set a limit. Nobody raises their own: only who operates the installation may."""
     async with operating(request, actor, "limit.set", spec.name) as connection:
-        await admin.put_limit(connection, actor, spec)
+        await admin.put_limit(connection, actor, spec, _configured(request))
 
 
 @router.delete("/limits", status_code=204)
@@ -255,9 +256,20 @@ async def apply_file(request: Request, actor: CurrentActor, file: File) -> list[
         _no_local_secret(spec)
     async with operating(request, actor, "catalogue.apply") as connection:
         changes = await declarative.make_so(
-            connection, actor, cipher, wanted, prune=file.prune, dry_run=file.dry_run
+            connection,
+            actor,
+            cipher,
+            wanted,
+            prune=file.prune,
+            dry_run=file.dry_run,
+            configured=_configured(request),
         )
     return [ChangeView(act=c.act, kind=c.kind, name=c.name, fields=c.fields) for c in changes]
+
+
+def _configured(request: Request) -> frozenset[str]:
+    catalogue: Catalogue = request.app.state.gateway.catalogue
+    return catalogue.configured
 
 
 def _same(path: str, name: str) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ class CatalogueSource:
             served.setdefault(row["model"], []).append(endpoint)
         models = [_model(row, served.get(row["name"], [])) for row in rows["models"]]
         idle = [endpoint for endpoint in endpoints.values() if not endpoint.upstream_names]
-        self._use(merge(self._configured, models), limits_of(rows["limits"]), idle)
+        merged = merge(self._configured, models)
+        self._use(*by_name(merged, limits_of(rows["limits"])), idle)
 
     def _endpoint(self, row: dict[str, Any]) -> Endpoint:
         endpoint = Endpoint(
@@ -168,3 +170,17 @@ def merge(configured: Sequence[Model], stored: Sequence[Model]) -> list[Model]:
             described.endpoints = [*described.endpoints, *model.endpoints]
             merged.append(described)
     return [*merged, *by_name.values()]
+
+
+def by_name(models: list[Model], limits: list[Limit]) -> tuple[list[Model], list[Limit]]:
+    """Both, with aliases that lead from one to another replaced by the models' names."""
+    names = {alias: model.name for model in models for alias in model.aliases}
+    names |= {model.name: model.name for model in models}
+    for model in models:
+        if model.replacement is not None:
+            model.replacement = names.get(model.replacement, model.replacement)
+        model.fallbacks = tuple(names.get(name, name) for name in model.fallbacks)
+    return models, [
+        limit if limit.model is None else replace(limit, model=names.get(limit.model, limit.model))
+        for limit in limits
+    ]
