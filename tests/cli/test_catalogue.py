@@ -58,7 +58,8 @@ def test_models_and_endpoints(
     assert told(command("endpoint", "list", "--json"))[0]["drained"]
     command("endpoint", "resume", "gpu")
     assert "gpu" in command("model", "remove", "big", code=1).stderr
-    command("model", "retire", "big", "--replacement", "nothing", code=1)
+    refused = command("model", "retire", "big", "--replacement", "smal", code=1, LANG="en").stderr
+    assert 'model "big", replacement' in refused and "There is: small." in refused
     command("model", "retire", "big", "--replacement", "small")
     states = {m["name"]: m["status"] for m in told(command("model", "list", "--json"))}
     assert states == {"big": "retired", "small": "active"}
@@ -83,6 +84,26 @@ def test_a_file_is_compared_tried_and_applied(command: Command, tmp_path: Path) 
     assert "~ endpoint e" in command("apply", "catalogue.toml", GPU_KEY=SECRET + "x").stdout
     (tmp_path / "catalogue.toml").write_text('[[modles]]\nname = "m"\n')
     assert "modles" in command("apply", "catalogue.toml", code=1).stderr
+
+
+def test_a_file_leads_somewhere_or_says_where_it_does_not(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.toml"
+    file.write_text(
+        '[[models]]\nname = "m"\nfallbacks = ["setted"]\n'
+        '[[models]]\nname = "large"\n'
+        '[[limits]]\nsubject = "model"\nmodel = "m"\nmeasure = "tokens"\nperiod = "day"\n'
+        "amount = 9\n"
+    )
+    for option in ("--dry-run", "--no-dry-run"):
+        refused = command("apply", "catalogue.toml", option, code=1).stderr
+        assert 'model "m", fallbacks' in refused and "setted" in refused
+    settings = {"CHAPPE_MODELS": "setted=http://127.0.0.1:9/v1"}
+    assert "3 changes" in command("apply", "catalogue.toml", **settings).stdout
+    command("limit", "set", "model:setted", "requests", "9", "--per", "day", **settings)
+    misspelt = ("limit", "set", "model:seted", "requests", "9", "--per", "day")
+    assert "setted" in command(*misspelt, code=1, **settings).stderr
+    used = command("model", "remove", "m", code=1).stderr
+    assert 'limit "model m tokens day", model' in used
 
 
 def test_keys_of_secrets_change(command: Command, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from chappe.core.connections import Connection, Connections
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
+from chappe.gateway.catalogue.proposals import decide, proposals
 from chappe.gateway.catalogue.schemas import (
     CatalogueSpec,
     EndpointSpec,
@@ -219,14 +220,14 @@ async def test_a_proposal_becomes_a_model_with_the_context_that_was_told(
         )
     with pytest.raises(ChappeError) as caught:
         async with connections.transaction() as connection:
-            await admin.decide(connection, SYSTEM, "e", "org/m", "not a name")
+            await decide(connection, SYSTEM, "e", "org/m", "not a name")
     assert caught.value.code == "invalid_request"
     async with connections.transaction() as connection:
-        await admin.decide(connection, SYSTEM, "e", "org/m", "m")
+        await decide(connection, SYSTEM, "e", "org/m", "m")
         assert [(m.name, m.context) for m in await admin.models(connection)] == [("m", 32768)]
         ((spec, _),) = await admin.endpoints(connection)
         assert spec.serves == {"m": "org/m"}
-        assert await admin.proposals(connection) == []
+        assert await proposals(connection) == []
 
 
 # At the same time

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from chappe.core import telemetry
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
-from chappe.gateway.catalogue import routes
+from chappe.gateway.catalogue import Endpoint, Model, routes
 from chappe.identity.keys import create_key
 from gateway_tower import Server, Tower
 
@@ -188,3 +188,34 @@ async def test_limits_are_listed_with_what_is_used_of_each(
         await asyncio.sleep(0.1)
     assert (listed["used"], listed["remaining"]) == (3, 97)
     assert listed["held"] >= 3
+
+
+async def test_names_that_must_exist(gate: Tower, operator: httpx2.AsyncClient) -> None:
+    own = Model("own", "chat", endpoints=[Endpoint("configured:own", "own", "http://127.0.0.1:9")])
+    gate.gateway._source._configured = [own]
+    gate.gateway._use([own], [])
+    large = {"name": "large", "aliases": ["best"], "fallbacks": ["own"]}
+    assert (await operator.put("/models/large", json=large)).status_code == 204
+    await gate.until(lambda: gate.gateway.catalogue.get("best"))
+    limit = {"subject": "model", "measure": "requests", "period": "day", "amount": 9}
+    for wrong in ({"fallbacks": ["bst"]}, {"replacement": "bst"}):
+        refused = await operator.put("/models/m", json={"name": "m"} | wrong)
+        assert (refused.status_code, refused.json()["code"]) == (422, "unknown_reference")
+    refused = await operator.put("/limits", json=limit | {"model": "bst"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_reference")
+    right = {"name": "m", "fallbacks": ["best", "own"], "replacement": "large"}
+    assert (await operator.put("/models/m", json=right)).status_code == 204
+    assert (await operator.put("/limits", json=limit | {"model": "own"})).status_code == 204
+    used = await operator.delete("/models/large")
+    assert (used.status_code, used.json()["code"]) == (409, "object_in_use")
+    used = await operator.put("/models/large", json={"name": "large"})
+    assert (used.status_code, used.json()["code"]) == (409, "object_in_use")
+    toml = '[[models]]\nname = "n"\nfallbacks = ["%s"]\n[[models]]\nname = "o"'
+    for dry_run in (True, False):
+        body = {"toml": toml % "larg", "dry_run": dry_run}
+        refused = await operator.post("/apply", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "unknown_reference")
+    assert len((await operator.get("/models")).json()) == 2
+    for name in ("o", "own"):
+        body = {"toml": toml % name, "dry_run": False}
+        assert (await operator.post("/apply", json=body)).status_code == 200

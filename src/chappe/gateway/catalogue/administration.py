@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import wrong
 from chappe.gateway.catalogue.model import LEVELS
 from chappe.gateway.catalogue.prices import keep_prices
 from chappe.gateway.catalogue.references import References, check
@@ -116,17 +117,21 @@ async def make_model(connection: Connection, actor: Actor, spec: ModelSpec) -> N
 
 @asynccontextmanager
 async def checked(connection: Connection, configured: Collection[str] = ()) -> AsyncIterator[None]:
-    """Changes of models and limits, after which every name leads to one model, and all that led to
-    a model or was made to does.
+    """Changes of models and limits, taken back unless every name then leads to one model, and all
+    that led to a model before or is new leads to one.
+
+    Args:
+        configured: names of the models of the settings, which may be led to.
 
     Raises:
         ChappeError: `name_taken`, `object_in_use`, `unknown_reference`.
     """
     await hold(connection)
     before = await _references(connection, configured)
-    yield
-    await _check_names(connection)
-    check(before, await _references(connection, configured))
+    async with connection.transaction():
+        yield
+        await _check_names(connection)
+        check(before, await _references(connection, configured))
 
 
 async def _references(connection: Connection, configured: Collection[str]) -> References:
@@ -210,10 +215,7 @@ async def put_endpoint(
             to another address), `unknown_object` (a model).
     """
     await hold(connection)
-    try:
-        secret = spec.secret_text()
-    except ValueError as error:
-        raise ChappeError("invalid_request", 422, reason=str(error)) from None
+    secret = spec.secret_text()
     if secret is None:
         await _refuse_to_send_elsewhere(connection, spec)
     fields = spec.model_dump(exclude={"secret", "secret_env", "secret_file", "serves"})
@@ -425,7 +427,8 @@ async def resolve_subject(
     kind, _, name = text.partition(":")
     if kind not in kinds or not name:
         expected = ", ".join(f"{kind}:…" for kind in kinds)
-        raise ChappeError("invalid_request", 422, reason=f"{text!r}: {expected}")
+        reason = wrong("subject", value=text[:200], expected=expected)
+        raise ChappeError("invalid_request", 422, reason=reason)
     first, _, second = name.partition("/")
     queries = {
         "organisation": ("select id from organisation where slug = %s", [name]),
