@@ -12,6 +12,7 @@ import { useEditing } from "../parts/useEditing";
 import { useObject } from "../parts/useObject";
 import type { ModelSpec } from "../types";
 import { modelFields, NEW_MODEL } from "./fields";
+import { namesOf } from "./names";
 
 /** The models of the catalogue, and to whom they are granted. */
 export function ModelPart() {
@@ -22,7 +23,7 @@ export function ModelPart() {
   const models = query.data;
   const before = models?.find((model) => model.name === editing);
   const fields = useMemo(
-    () => modelFields((models ?? []).map((model) => model.name).filter((name) => name !== editing), []),
+    () => modelFields(namesOf((models ?? []).filter((model) => model.name !== editing)), []),
     [models, editing],
   );
   return (

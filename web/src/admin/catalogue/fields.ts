@@ -10,7 +10,7 @@ export function modelFields(models: readonly string[], subjects: readonly string
     { name: "aliases", kind: "list" },
     { name: "description", kind: "text" },
     { name: "status", kind: "choice", options: ["active", "deprecated", "retired"] },
-    { name: "replacement", kind: "choice", options: models, optional: true },
+    { name: "replacement", kind: "text", optional: true, suggestions: models },
     { name: "public", kind: "flag" },
     { name: "grants", kind: "list", suggestions: subjects },
     { name: "context", kind: "number", more },

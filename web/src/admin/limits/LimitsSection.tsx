@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import { call } from "../../api/client";
 import { formatNumber } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
+import { namesOf } from "../catalogue/names";
 import { Confirm } from "../parts/Confirm";
 import { About, DataTable, type Column } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
@@ -30,7 +31,7 @@ export function LimitsSection({ operator }: { operator: boolean }) {
   const nameOf = (limit: Limit) =>
     [limit.subject, limit.model, t(`admin.option.${limit.measure}`)].filter(Boolean).join(", ");
   const fields = limitFields(
-    (models.data ?? []).map((model) => model.name),
+    namesOf(models.data ?? []),
     (organisations.data ?? []).map((each) => `organisation:${each.slug}`),
   );
 
