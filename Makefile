@@ -11,10 +11,10 @@ demo: $(VENV)/installed web/dist/index.html
 	@exec $(BIN)/chappe demo
 
 test: $(VENV)/installed-test web/dist/index.html
-	@bash scripts/test.sh
+	@bash scripts/test.sh "$(VENV)"
 
 test-all: $(VENV)/installed-test web/dist/index.html
-	@bash scripts/test.sh --all
+	@bash scripts/test.sh "$(VENV)" --all
 
 lint: $(VENV)/installed-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -30,6 +30,6 @@ site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["pur
 echo "$PWD/src" >"$site/chappe.pth"
 cat >"$venv/bin/chappe" <<SH
 #!/bin/sh
-exec "$PWD/$venv/bin/python" -m chappe "\$@"
+exec "$(cd "$venv" && pwd)/bin/python" -m chappe "\$@"
 SH
 chmod +x "$venv/bin/chappe"

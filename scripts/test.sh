@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# All the checks. Installs a browser where Debian's package manager can.
+# All the checks: scripts/test.sh VENV [--all]. Installs a browser where Debian's package manager can.
 set -eu
 export CHAPPE_LOG_LEVEL=warning
-bin=.venv/bin
+bin=$1/bin
 
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 if ! browser >/dev/null; then
@@ -23,7 +23,7 @@ $bin/lint-imports
 (cd web && npm test --silent)
 (cd tests/npm && npm ci --no-audit --no-fund --ignore-scripts --silent)
 marks='not slow'
-[ "${1:-}" = "--all" ] && marks=''
+[ "${2:-}" = "--all" ] && marks=''
 # A folder of our own: whoever runs pytest beside closes /tmp/pytest-of-… to the embedded databases.
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/chappe-test.XXXXXX")
 export TMPDIR
