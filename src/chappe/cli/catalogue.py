@@ -244,7 +244,7 @@ async def _detected(spec: EndpointSpec) -> str:
     pool = Pool()
     try:
         return await detect(pool, spec.url, spec.secret_text())
-    except (UpstreamError, ValueError) as error:
+    except UpstreamError as error:
         raise ChappeError("invalid_request", 422, reason=f"{spec.url}: {error}") from None
     finally:
         await pool.close()

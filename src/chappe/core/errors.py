@@ -35,9 +35,14 @@ class ChappeError(Exception):
         """The error as an RFC 9457 problem object."""
         return {
             "type": f"urn:chappe:problem:{self.code}",
-            "title": self.title(language),
+            "title": _encodable(self.title(language)),
             "status": self.status,
-            "detail": self.detail(language),
+            "detail": _encodable(self.detail(language)),
             "code": self.code,
             "request_id": request_id,
         }
+
+
+def _encodable(text: str) -> str:
+    """A text without halves of surrogate pairs, which a name that is quoted may hold."""
+    return text.encode("utf-8", "replace").decode()

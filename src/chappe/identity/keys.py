@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, wrong
 from chappe.identity.access import MANAGED_SCOPES, SCOPES, SYSTEM, USER_SCOPES, Actor, administered
 from chappe.identity.audit import connection_of, record_in
 from chappe.identity.lookup import digest_of, find_keys, secret_of
@@ -110,7 +111,8 @@ async def issue_key(
             the actor doesn't administer; `scope_missing`, for a right that it may not hand on.
     """
     if unknown := set(scopes) - set(SCOPES):
-        reason = f"scopes: {', '.join(sorted(unknown))}; {', '.join(SCOPES)}"
+        told = wrong("subject", value=", ".join(sorted(unknown)), expected=", ".join(SCOPES))
+        reason = at("scopes", told)
         raise ChappeError("invalid_request", 422, reason=reason)
     own = administered(actor)
     owner = await session.scalar(select(Organisation).where(Organisation.slug == organisation))
@@ -119,7 +121,9 @@ async def issue_key(
     if own is not None:
         _may_hand_on(scopes)
     if level < actor.level:
-        raise ChappeError("invalid_request", 422, reason=f"level: {actor.level}…2")
+        raise ChappeError(
+            "invalid_request", 422, reason=at("level", wrong("greater_than_equal", ge=actor.level))
+        )
     secret = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     key = ApiKey(
         name=name,
@@ -153,7 +157,8 @@ async def rotate_key(
         ChappeError: `unknown_object`, `scope_missing`, as :func:`revoke_key`; `invalid_request`.
     """
     if not 0 <= hours <= MOST_HOURS:
-        raise ChappeError("invalid_request", 422, reason=f"hours: 0…{MOST_HOURS}")
+        reason = at("hours", wrong("less_than_equal", le=MOST_HOURS))
+        raise ChappeError("invalid_request", 422, reason=reason)
     key = await _changeable(session, actor, key_id)
     secret = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     until = datetime.now(UTC) + timedelta(hours=hours) if hours else None

@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, wrong
 from chappe.identity.access import Actor, administered
 from chappe.identity.acts import Act
 from chappe.identity.audit import record
@@ -45,7 +46,7 @@ async def find_organisation(
     """
     own = administered(actor)
     if slug is None and actor.organisation_id is None:
-        raise ChappeError("invalid_request", 422, reason="organisation")
+        raise ChappeError("invalid_request", 422, reason=at("organisation", wrong("missing")))
     rows = await _rows(
         connection,
         "select id, slug from organisation where slug = %(slug)s"

@@ -14,6 +14,7 @@ from chappe import __version__
 from chappe.assistant import routes as assistant_routes
 from chappe.core import telemetry
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, of_pydantic, wrong
 from chappe.core.settings import Settings
 from chappe.core.streaming import Receive, Scope, Send
 from chappe.gateway import routes as gateway_routes
@@ -58,7 +59,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or "JSON"
-    return _problem(request, ChappeError("invalid_request", 422, reason=f"{place}: {first['msg']}"))
+    if first["type"] == "json_invalid":
+        place = ""
+    reason = at(place, of_pydantic(first))
+    return _problem(request, ChappeError("invalid_request", 422, reason=reason))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -67,8 +71,10 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         return _problem(request, ChappeError("method_not_allowed", 405, method=request.method))
     if error.status_code == 404:
         return _problem(request, ChappeError("not_found", 404))
+    if error.status_code == 413:
+        return _problem(request, ChappeError("body_too_large", 413, limit=_API_BODY_LIMIT))
     return _problem(
-        request, ChappeError("invalid_request", error.status_code, reason=str(error.detail))
+        request, ChappeError("invalid_request", error.status_code, reason=wrong("body"))
     )
 
 
@@ -76,6 +82,14 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("unexpected", exc_info=error)
     identifier = telemetry.request_id.get()
     return _problem(request, ChappeError("internal", 500, request_id=identifier))
+
+
+def handle_errors(api: FastAPI) -> None:
+    """Have every error answered by a problem object in the reader's language."""
+    api.add_exception_handler(ChappeError, _chappe_error)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(StarletteHTTPException, _http_error)
+    api.add_exception_handler(Exception, _unexpected)
 
 
 class _Application:
@@ -96,7 +110,7 @@ class _Application:
             message = await receive()
             size += len(message.get("body", b""))
             if size > _API_BODY_LIMIT:
-                raise HTTPException(413, f"> {_API_BODY_LIMIT}")
+                raise HTTPException(413)
             return message
 
         await self._api(scope, bounded, send)
@@ -127,10 +141,7 @@ def build_app(runtime: Runtime) -> Observe:
         status.router,
     ):
         api.include_router(router)
-    api.add_exception_handler(ChappeError, _chappe_error)
-    api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(StarletteHTTPException, _http_error)
-    api.add_exception_handler(Exception, _unexpected)
+    handle_errors(api)
     folder = page_folder(settings)
     if folder is not None:
         api.mount("/", StaticFiles(directory=folder, html=True))

@@ -98,7 +98,7 @@ async def test_all_or_nothing(database_url: str) -> None:
     [
         ("[[models", "Expected"),
         ('[[models]]\nname = "m"\ncontxt = 3', "models.0 (m).contxt: there is no such key"),
-        ("x = " + "[" * 5000 + "]" * 5000, "brackets"),
+        ("x = " + "[" * 5000 + "]" * 5000, "too many levels"),
         ('[[models]]\nname = "m"\n[[models]]\nname = "m"', "m is there twice"),
         ('[[endpoints]]\nname = "e"\nurl = "ftp://x"', "endpoints.0 (e).url"),
         ('[[limits]]\nsubject = "x"\nmeasure = "tokens"\namount = 1', "limits.0 (x)"),

@@ -9,6 +9,7 @@ from psycopg.rows import dict_row
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, wrong
 from chappe.gateway.accounts.reading import Selection, condition
 from chappe.gateway.accounts.rows import COLUMNS
 from chappe.identity import Actor
@@ -61,9 +62,9 @@ async def latest(
 def _position(text: str) -> tuple[datetime, uuid.UUID]:
     moment, _, identifier = text.partition(_SEPARATOR)
     try:
-        at = datetime.fromisoformat(moment)
-        if at.tzinfo is not None:
-            return at, uuid.UUID(identifier)
+        begun = datetime.fromisoformat(moment)
+        if begun.tzinfo is not None:
+            return begun, uuid.UUID(identifier)
     except ValueError:
         pass
-    raise ChappeError("invalid_request", 422, reason="after")
+    raise ChappeError("invalid_request", 422, reason=at("after", wrong("page")))

@@ -15,6 +15,7 @@ from pydantic import StringConstraints
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, wrong
 from chappe.gateway.accounts.account import Outcome
 from chappe.gateway.accounts.choosing import refuse_unknown
 from chappe.gateway.accounts.latest import AccountPage, latest
@@ -65,7 +66,8 @@ def _moment(value: datetime) -> datetime:
     try:
         return value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
     except OverflowError as error:
-        raise ChappeError("invalid_request", 422, reason="from, to") from error
+        reason = at("from, to", wrong("datetime_parsing"))
+        raise ChappeError("invalid_request", 422, reason=reason) from error
 
 
 Range = Annotated[tuple[datetime, datetime], Depends(_range)]

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, wrong
 from chappe.gateway.accounts.months import month_after, partition
 from chappe.gateway.accounts.prices import AMOUNT, TRANSFER, in_force
 from chappe.gateway.accounts.reading import organisation_id, readable_accounts
@@ -122,7 +123,7 @@ def parse_month(text: str) -> datetime:
             return month
     except ValueError:
         pass
-    raise ChappeError("invalid_request", 422, reason=f"month: {text[:20]!r} ≠ 2026-11")
+    raise ChappeError("invalid_request", 422, reason=at("month", wrong("month")))
 
 
 async def statement(

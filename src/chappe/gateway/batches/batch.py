@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -12,7 +13,8 @@ from psycopg.types.json import Jsonb
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
-from chappe.core.i18n import translate
+from chappe.core.i18n import Sentence, sentence, translate
+from chappe.core.invalid import wrong
 from chappe.gateway.batches import files
 from chappe.gateway.http.request import OPERATIONS
 
@@ -69,13 +71,15 @@ class Fault:
     code: str
     line: int | None = None
     param: str | None = None
-    values: dict[str, str] | None = None
+    values: Mapping[str, str | Sentence] | None = None
 
     def stored(self) -> dict[str, Any]:
         """As it is kept: without a language."""
-        return {
-            "code": self.code, "line": self.line, "param": self.param, "values": self.values or {},
-        }  # fmt: skip
+        values = {
+            name: value.plain() if isinstance(value, Sentence) else value
+            for name, value in (self.values or {}).items()
+        }
+        return {"code": self.code, "line": self.line, "param": self.param, "values": values}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +136,12 @@ class Batch:
 
 
 def _error(fault: dict[str, Any], language: str) -> dict[str, Any]:
+    values = {name: sentence(value) for name, value in fault["values"].items()}
     return {
         "code": fault["code"],
         "line": fault["line"],
         "param": fault["param"],
-        "message": translate(f"batch.{fault['code']}", language, **fault["values"]),
+        "message": translate(f"batch.{fault['code']}", language, **values),
     }
 
 
@@ -177,7 +182,7 @@ async def create(
     hours = window_hours(new.completion_window)
     file = await files.find(connection, organisation_id, new.input_file_id)
     if file.purpose != "batch":
-        raise ChappeError("invalid_request", 400, reason="input_file_id: purpose batch expected")
+        raise ChappeError("invalid_request", 400, reason=wrong("purpose_batch"))
     await connection.execute(
         "select 1 from organisation where id = %s for no key update", (organisation_id,)
     )

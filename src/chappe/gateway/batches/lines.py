@@ -8,6 +8,7 @@ import msgspec
 
 from chappe.core.errors import ChappeError
 from chappe.core.i18n import translate
+from chappe.core.json import UNREADABLE, why_unreadable
 from chappe.gateway.batches.batch import ENDPOINTS, Fault
 
 MOST_LINES = 50_000
@@ -110,9 +111,9 @@ class Checker:
         try:
             line = _LINE.decode(text)
         except msgspec.ValidationError as error:
-            return Fault("invalid_request", number, None, {"reason": str(error)})
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return Fault("invalid_json_line", number, None, {"reason": str(error)})
+            return Fault("invalid_request", number, None, {"reason": why_unreadable(error)})
+        except UNREADABLE as error:
+            return Fault("invalid_json_line", number, None, {"reason": why_unreadable(error)})
         if not 0 < len(line.custom_id) <= _MOST_NAME or "\x00" in line.custom_id:
             return Fault("invalid_custom_id", number, "custom_id", {"most": str(_MOST_NAME)})
         digest = hashlib.blake2b(
@@ -131,8 +132,8 @@ class Checker:
     def _body_fault(self, number: int, body: bytes) -> Fault | None:
         try:
             fields = _BODY.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return Fault("invalid_request", number, "body", {"reason": str(error)})
+        except UNREADABLE as error:
+            return Fault("invalid_request", number, "body", {"reason": why_unreadable(error)})
         if fields.stream:
             return Fault("stream_not_allowed", number, "body.stream")
         if self.model is None:

@@ -14,6 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import wrong
 
 FIELD_BYTES = 65_536
 _MOST_PARTS = 100
@@ -97,14 +98,15 @@ async def read_form(
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not boundary:
-        raise ChappeError("invalid_request", 400, reason="multipart/form-data expected")
+        raise ChappeError("invalid_request", 400, reason=wrong("multipart"))
     events = _events(boundary, chunks)
     parts = 0
     async for event in events:
         assert isinstance(event, tuple)
         parts += 1
         if parts > _MOST_PARTS:
-            raise ChappeError("invalid_request", 400, reason=f"multipart: > {_MOST_PARTS} parts")
+            reason = wrong("multipart_parts", most=_MOST_PARTS)
+            raise ChappeError("invalid_request", 400, reason=reason)
         name, filename = event
         data = _until_end(events)
         if filename is not None:
@@ -131,8 +133,9 @@ async def _events(
             while events.found:
                 yield events.found.popleft()
         parser.finalize()
-    except FormParserError as error:
-        raise ChappeError("invalid_request", 400, reason=f"multipart: {error}") from None
+    except FormParserError:
+        reason = wrong("multipart_unreadable")
+        raise ChappeError("invalid_request", 400, reason=reason) from None
 
 
 async def _until_end(
@@ -143,4 +146,4 @@ async def _until_end(
             return
         assert isinstance(event, bytes)
         yield event
-    raise ChappeError("invalid_request", 400, reason="multipart: cut")
+    raise ChappeError("invalid_request", 400, reason=wrong("cut"))

@@ -18,6 +18,8 @@ import msgspec
 from chappe.core import telemetry
 from chappe.core.errors import ChappeError
 from chappe.core.i18n import choose_language
+from chappe.core.invalid import at, wrong
+from chappe.core.json import UNREADABLE, why_unreadable
 from chappe.core.settings import Settings
 from chappe.core.streaming import Receive, Scope, Send, until_disconnect
 from chappe.gateway.batches import batch as batches
@@ -74,9 +76,9 @@ class _Call:
                 async with asyncio.timeout(_SILENCE_SECONDS):
                     message = await self.receive()
             except TimeoutError:
-                raise ChappeError("invalid_request", 408, reason="body: silence") from None
+                raise ChappeError("invalid_request", 408, reason=wrong("cut")) from None
             if message["type"] == "http.disconnect":
-                raise ChappeError("invalid_request", 400, reason="body: cut")
+                raise ChappeError("invalid_request", 400, reason=wrong("cut"))
             yield message.get("body", b"")
             more = message.get("more_body", False)
 
@@ -196,11 +198,11 @@ class Batches:
                     fields[part.name] = part.value
                     continue
                 if part.name != "file" or filename is not None:
-                    raise ChappeError("invalid_request", 400, reason="file: exactly one")
+                    raise ChappeError("invalid_request", 400, reason=at("file", wrong("one_file")))
                 filename = part.filename
                 size = await self._blobs.put(begun.blob, part.chunks, limits.file_bytes)
             if filename is None:
-                raise ChappeError("invalid_request", 400, reason="file: missing")
+                raise ChappeError("invalid_request", 400, reason=at("file", wrong("missing")))
             if fields.get("purpose") != "batch":
                 raise ChappeError("invalid_request", 400, reason="purpose: batch")
             async with self._connections.transaction() as connection:
@@ -264,8 +266,8 @@ class Batches:
                 raise ChappeError("body_too_large", 413, limit=_BODY_BYTES)
         try:
             new = _NEW.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ChappeError("invalid_request", 400, reason=str(error)) from None
+        except UNREADABLE as error:
+            raise ChappeError("invalid_request", 400, reason=why_unreadable(error)) from None
         # A batch that is declared sensitive is so to its last request.
         level = read_terms(call.headers).level
         async with self._connections.transaction() as connection:

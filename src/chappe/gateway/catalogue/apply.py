@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import of_toml, wrong
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue.schemas import (
     CatalogueSpec,
@@ -61,9 +62,9 @@ def read_file(text: str) -> CatalogueSpec:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ChappeError("catalogue_file", 422, reason=str(error)) from None
+        raise ChappeError("catalogue_file", 422, reason=of_toml(error)) from None
     except RecursionError:
-        raise ChappeError("catalogue_file", 422, reason="too many brackets in brackets") from None
+        raise ChappeError("catalogue_file", 422, reason=wrong("recursion_loop")) from None
     return described(CatalogueSpec, values, "catalogue_file")
 
 
@@ -131,10 +132,7 @@ def _plain(spec: BaseModel) -> dict[str, Any]:
 
 
 def _secret_difference(spec: EndpointSpec, present: str | None) -> dict[str, tuple[Any, Any]]:
-    try:
-        wanted = spec.secret_text()
-    except ValueError as error:
-        raise ChappeError("catalogue_file", 422, reason=str(error)) from None
+    wanted = spec.secret_text()
     if wanted is None or (wanted or None) == present:
         return {}
     return {"secret": ("…" if present else None, "…" if wanted else None)}

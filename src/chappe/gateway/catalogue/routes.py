@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import of_pydantic, wrong
 from chappe.gateway.catalogue import Catalogue, proposals
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
@@ -77,11 +78,10 @@ async def operating(
         async with gateway.connections.transaction() as connection:
             yield connection
     except psycopg.IntegrityError as error:
-        reason = error.diag.message_detail or error.diag.message_primary or ""
+        reason = wrong("conflict", constraint=error.diag.constraint_name or "?")
         raise ChappeError("invalid_request", 409, reason=reason) from None
-    except psycopg.DataError as error:
-        reason = error.diag.message_primary or str(error)
-        raise ChappeError("invalid_request", 422, reason=reason) from None
+    except (psycopg.DataError, UnicodeEncodeError):
+        raise ChappeError("invalid_request", 422, reason=wrong("not_kept")) from None
 
 
 @router.get("/models")
@@ -242,7 +242,7 @@ async def delete_limit(
             {"subject": subject, "measure": measure, "period": period, "model": model, "amount": 0}
         )
     except ValidationError as error:
-        raise ChappeError("invalid_request", 422, reason=error.errors()[0]["msg"]) from None
+        raise ChappeError("invalid_request", 422, reason=of_pydantic(error.errors()[0])) from None
     async with operating(request, actor, "limit.remove", spec.name) as connection:
         await admin.remove_limit(connection, actor, spec)
 
@@ -274,10 +274,11 @@ def _configured(request: Request) -> frozenset[str]:
 
 def _same(path: str, name: str) -> None:
     if path != name:
-        raise ChappeError("invalid_request", 422, reason=f"name: {path} ≠ {name}")
+        reason = wrong("names_differ", path=path[:200], name=name)
+        raise ChappeError("invalid_request", 422, reason=reason)
 
 
 def _no_local_secret(spec: EndpointSpec) -> None:
     """A caller must not have the server read its own files or variables for it."""
     if spec.secret_env is not None or spec.secret_file is not None:
-        raise ChappeError("invalid_request", 422, reason="secret_env, secret_file: command only")
+        raise ChappeError("invalid_request", 422, reason=wrong("command_only"))

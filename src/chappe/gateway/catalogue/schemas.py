@@ -1,6 +1,8 @@
 """What the catalogue is described with: by the API, by commands and in the declarative file."""
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -15,8 +17,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, of_pydantic, wrong
 
 Described = TypeVar("Described", bound=BaseModel)
 
@@ -25,16 +29,31 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Level = Literal["open", "internal", "restricted"]
 
 
+# Neither text nor jsonb of PostgreSQL holds a zero character or half a surrogate pair.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value of JSON or TOML, names included."""
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case str() as text:
+                yield text
+            case dict() as fields:
+                rest += [*fields.keys(), *fields.values()]
+            case list() as items:
+                rest += items
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _storable(cls, values: Any) -> Any:
-        # Neither text nor jsonb of PostgreSQL holds a zero character or half a surrogate pair.
-        text = str(values)
-        if "\\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
-            raise ValueError("a character that can't be stored")
+        if any(_UNSTORABLE.search(text) for text in _texts(values)):
+            raise PydanticCustomError("not_storable", "a character that can't be stored")
         return values
 
 
@@ -116,31 +135,30 @@ class EndpointSpec(_Spec):
         except ValueError:
             reachable = False
         if not reachable or not url.isascii():
-            raise ValueError("no address of a server")
+            raise PydanticCustomError("no_server_address", "no address of a server")
         if "@" in parts.netloc:
-            raise ValueError("a name and a password don't belong in an address: give a secret")
+            raise PydanticCustomError("address_with_secret", "a password in an address")
         if parts.query or parts.fragment:
-            raise ValueError("an address ends with its path, such as /v1")
+            raise PydanticCustomError("address_with_query", "more than a path in an address")
         return url.rstrip("/")
 
     @model_validator(mode="after")
     def _one_secret(self) -> "EndpointSpec":
         if sum(v is not None for v in (self.secret, self.secret_env, self.secret_file)) > 1:
-            raise ValueError("give one of secret, secret_env and secret_file")
+            raise PydanticCustomError("one_secret", "more than one secret")
         return self
 
     def secret_text(self) -> str | None:
         """The secret itself; None when none is given.
 
         Raises:
-            ValueError: the variable or the file isn't there, or what it holds can't be a secret.
+            ChappeError: `invalid_request` (422), the variable or the file isn't there, or what it
+                holds can't be a secret.
         """
         text = self._given_secret()
         # It goes into a header line.
         if text is not None and not all("!" <= char <= "~" for char in text):
-            raise ValueError(
-                f"endpoint {self.name}: a secret is printable ASCII, without spaces or line breaks"
-            )
+            raise self._no_secret("secret_not_printable")
         return text
 
     def _given_secret(self) -> str | None:
@@ -148,14 +166,18 @@ class EndpointSpec(_Spec):
             return self.secret.get_secret_value()
         if self.secret_env is not None:
             if self.secret_env not in os.environ:
-                raise ValueError(f"endpoint {self.name}: {self.secret_env} isn't set")
+                raise self._no_secret("secret_unset", self.secret_env)
             return os.environ[self.secret_env].strip()
         if self.secret_file is not None:
             try:
                 return self.secret_file.expanduser().read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"endpoint {self.name}: {error}") from None
+            except (OSError, UnicodeDecodeError):
+                raise self._no_secret("secret_unreadable_file", str(self.secret_file)) from None
         return None
+
+    def _no_secret(self, kind: str, source: str = "") -> ChappeError:
+        reason = wrong(kind, name=self.name, source=source)
+        return ChappeError("invalid_request", 422, reason=reason)
 
 
 class LimitSpec(_Spec):
@@ -174,9 +196,9 @@ class LimitSpec(_Spec):
     @model_validator(mode="after")
     def _consistent(self) -> "LimitSpec":
         if (self.measure == "concurrency") != (self.period is None):
-            raise ValueError("period: one of minute, day, month; none for a concurrency")
+            raise PydanticCustomError("limit_period", "a period that this measure has not")
         if self.subject == "model" and self.model is None:
-            raise ValueError("model: a limit of everybody on a model names the model")
+            raise PydanticCustomError("limit_model", "no model")
         return self
 
     @property
@@ -203,7 +225,8 @@ class CatalogueSpec(_Spec):
         ):
             for name in names:
                 if names.count(name) > 1:
-                    raise ValueError(f"{kind}: {name} is there twice")
+                    told = {"kind": kind, "name": name}
+                    raise PydanticCustomError("named_twice", "{name} is there twice", told)
         return self
 
 
@@ -218,11 +241,8 @@ def described(kind: type[Described], values: dict[str, Any], code: str) -> Descr
         return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = _place(values, first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            reason = "there is no such key"
-        raise ChappeError(code, 422, reason=f"{place}: {reason}".strip(": ")) from None
+        reason = at(_place(values, first["loc"]), of_pydantic(first))
+        raise ChappeError(code, 422, reason=reason) from None
 
 
 def _place(values: Any, path: tuple[int | str, ...]) -> str:

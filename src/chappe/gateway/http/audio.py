@@ -7,6 +7,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, wrong
 from chappe.gateway.catalogue import Model
 from chappe.gateway.dispatch.job import Priority
 from chappe.gateway.http.request import Operation
@@ -91,13 +92,13 @@ class AudioRequest:
         kind, parameters = parse_options_header(content_type)
         self._boundary = parameters.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not self._boundary:
-            raise ChappeError("invalid_request", 400, reason="multipart/form-data expected")
+            raise ChappeError("invalid_request", 400, reason=wrong("multipart"))
         self.body = body
         fields, sound = self._parts()
         if b"model" not in fields:
-            raise ChappeError("invalid_request", 400, reason="model: missing")
+            raise ChappeError("invalid_request", 400, reason=at("model", wrong("missing")))
         if sound is None:
-            raise ChappeError("invalid_request", 400, reason="file: missing")
+            raise ChappeError("invalid_request", 400, reason=at("file", wrong("missing")))
         self._span = fields[b"model"]
         self.model = body[slice(*self._span)].decode(errors="replace").strip()
         stream = fields.get(b"stream")
@@ -111,8 +112,9 @@ class AudioRequest:
         try:
             parser.write(self.body)
             parser.finalize()
-        except MultipartParseError as error:
-            raise ChappeError("invalid_request", 400, reason=f"multipart: {error}") from None
+        except MultipartParseError:
+            reason = wrong("multipart_unreadable")
+            raise ChappeError("invalid_request", 400, reason=reason) from None
         return places.fields, places.file
 
     @property

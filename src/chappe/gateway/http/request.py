@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from chappe.core.errors import ChappeError
-from chappe.core.json import UNREADABLE
+from chappe.core.json import UNREADABLE, why_unreadable
 from chappe.gateway.catalogue import Kind, Model
 from chappe.gateway.dispatch.job import Priority
 
@@ -182,7 +182,7 @@ def read_request(operation: Operation, body: bytes) -> Request:
     try:
         request = _DECODER.decode(body)
     except UNREADABLE as error:
-        raise ChappeError("invalid_request", 400, reason=str(error)) from None
+        raise ChappeError("invalid_request", 400, reason=why_unreadable(error)) from None
     request.body = body
     request.operation = operation
     request.prompt = _prompt(request)
