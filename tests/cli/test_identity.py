@@ -30,12 +30,22 @@ def test_organisations_people_groups_and_keys(tmp_path: Path, database_url: str)
     run("group", "member", "lyon/etudes", "Ada", "--remove")
     assert json.loads(run("group", "list", "--json"))[0]["members"] == []
 
+    run("group", "rename", "lyon/etudes", "--slug", "recherche", "--name", "Recherche")
+    assert json.loads(run("group", "list", "--json"))[0]["slug"] == "recherche"
+    run("group", "rename", "lyon/etudes", "--slug", "autre", fails=True)
+    run("group", "remove", "lyon/recherche")
+    run("person", "add", "lyon", "Bob")
+    run("key", "create", "--name", "bob", "--organisation", "lyon", "--person", "Bob")
+    assert run("person", "remove", "lyon/Bob") == "person lyon/Bob removed\n"
+    run("person", "remove", "lyon/Bob", fails=True)
+    assert json.loads(run("key", "list", "--json"))[0]["revoked_at"] is not None
+
     secret = run(
         "key", "create", "--name", "poste", "--organisation", "lyon", "--person", "Ada",
         "--level", "1",
     ).strip()  # fmt: skip
     newer = run("key", "rotate", "poste", "--hours", "2").strip()
-    (row,) = json.loads(run("key", "list", "--json"))
+    _, row = json.loads(run("key", "list", "--json"))
     assert (row["organisation"], row["person"], row["level"]) == ("lyon", "Ada", 1)
     assert row["prefix"] == newer[:8] and row["previous_until"] is not None
     assert newer != secret and secret not in str(row) and newer not in str(row)
@@ -46,20 +56,21 @@ def test_organisations_people_groups_and_keys(tmp_path: Path, database_url: str)
 
     acts = [json.loads(line)["action"] for line in run("audit", "list", "--json").splitlines()]
     assert acts == [
-        "key.revoke", "key.rotate", "key.create", "group.leave", "group.join", "group.add",
+        "key.revoke", "key.rotate", "key.create", "person.remove", "key.revoke", "key.create",
+        "person.add", "group.remove", "group.rename", "group.leave", "group.join", "group.add",
         "person.add", "organisation.put", "organisation.put",
     ]  # fmt: skip
     assert "limit.set" in run("audit", "list", "--action", "limit.sett", fails=True)
     assert run("audit", "list", "--action", "limit.set") == ""
     said = run("audit", "verify")
-    assert said.startswith("9 entries hold; anchor 9:")
+    assert said.startswith("15 entries hold; anchor 15:")
     anchor = said.split()[-1]
     run("audit", "verify", "--anchor", anchor)
     run("audit", "verify", "--anchor", anchor.partition(":")[2])
     run("audit", "verify", "--anchor", "nonsense", fails=True)
     with psycopg.connect(database_url) as connection:
         connection.execute("alter table audit_entry disable trigger all")
-        connection.execute("delete from audit_entry where sequence = 9")
+        connection.execute("delete from audit_entry where sequence = 15")
     run("audit", "verify")
     assert "anchor" in run("audit", "verify", "--anchor", anchor, fails=True)
     with psycopg.connect(database_url) as connection:

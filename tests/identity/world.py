@@ -45,12 +45,19 @@ class World:
     cache: KeyCache
     keys: dict[str, str]
 
-    async def call(self, who: str, method: str, path: str, body: Any = None) -> httpx2.Response:
+    async def call(
+        self,
+        who: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx2.Response:
         return await self.client.request(
             method,
             f"/api/admin/{path}",
             json=body,
-            headers={"authorization": f"Bearer {self.keys[who]}"},
+            headers={"authorization": f"Bearer {self.keys[who]}"} | (headers or {}),
         )
 
     async def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:

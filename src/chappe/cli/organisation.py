@@ -12,7 +12,7 @@ from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue.schemas import OrganisationSpec, described
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity import SYSTEM, organisations
-from chappe.identity.schemas import GroupSpec, PersonSpec
+from chappe.identity.schemas import GroupNames, GroupSpec, PersonSpec
 
 app = typer.Typer(no_args_is_help=True, help="Organisations and their shares.")
 person = typer.Typer(no_args_is_help=True, help="People of organisations.")
@@ -88,6 +88,20 @@ def person_add(organisation: str, name: str) -> None:
     typer.echo(f"person {organisation}/{name} added")
 
 
+@person.command("remove")
+def person_remove(
+    person: Annotated[str, typer.Argument(help="ORGANISATION/NAME")],
+) -> None:
+    """Remove somebody: their keys are revoked, their limits go, their accounts stay."""
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        found = await admin.resolve_subject(connection, f"person:{person}", ("person",))
+        await organisations.remove_person(connection, SYSTEM, found[1])
+
+    on_database(work)
+    typer.echo(f"person {person} removed")
+
+
 @group.command("list")
 def group_list(organisation: Of = None, as_json: Json = False) -> None:
     """List the groups and their members."""
@@ -108,6 +122,40 @@ def group_add(organisation: str, slug: str, name: Title = None) -> None:
 
     on_database(work)
     typer.echo(f"group {organisation}/{slug} added")
+
+
+@group.command("rename")
+def group_rename(
+    group_name: Annotated[str, typer.Argument(help="ORGANISATION/GROUP")],
+    slug: Annotated[str | None, typer.Option(help="Its new identifier.")] = None,
+    name: Title = None,
+) -> None:
+    """Call a group otherwise; its members and what was granted to it stay."""
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        group_id = (await admin.resolve_subject(connection, f"group:{group_name}", ("group",)))[1]
+        known = await organisations.list_groups(connection, SYSTEM)
+        before = next(view for view in known if view.id == group_id)
+        values = {"slug": slug or before.slug, "name": name or before.name}
+        names = described(GroupNames, values, "invalid_request")
+        await organisations.rename_group(connection, SYSTEM, group_id, names.slug, names.name)
+
+    on_database(work)
+    typer.echo(f"group {group_name} renamed")
+
+
+@group.command("remove")
+def group_remove(
+    group_name: Annotated[str, typer.Argument(help="ORGANISATION/GROUP")],
+) -> None:
+    """Remove a group, with what was granted to it."""
+
+    async def work(connection: Connection, _: Cipher) -> None:
+        found = await admin.resolve_subject(connection, f"group:{group_name}", ("group",))
+        await organisations.remove_group(connection, SYSTEM, found[1])
+
+    on_database(work)
+    typer.echo(f"group {group_name} removed")
 
 
 @group.command("member")

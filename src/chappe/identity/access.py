@@ -1,6 +1,7 @@
 """The permission gate: what an actor may do, as a check and as an SQL predicate."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -71,6 +72,30 @@ def administered(actor: Actor) -> uuid.UUID | None:
     if "manage" in actor.scopes and actor.organisation_id is not None:
         return actor.organisation_id
     raise ChappeError("scope_missing", 403, scope="manage")
+
+
+def may_hand_on(scopes: Iterable[str]) -> None:
+    """May an organisation's administrator make, replace or revoke a key with these scopes.
+
+    Raises:
+        ChappeError: `scope_missing` (403).
+    """
+    if beyond := set(scopes) - MANAGED_SCOPES:
+        raise ChappeError("scope_missing", 403, scope=min(beyond))
+
+
+def may_revoke(actor: Actor, scopes: Iterable[str], level: int) -> None:
+    """May `actor`, who administers its organisation, replace or revoke a key.
+
+    Raises:
+        ChappeError: `scope_missing` (403), the key opens more than it may hand on, or is for less
+            sensitive questions than its own.
+    """
+    if administered(actor) is not None:
+        may_hand_on(scopes)
+        # A key for less sensitive questions must not come out of one for more sensitive ones.
+        if level < actor.level:
+            raise ChappeError("scope_missing", 403, scope="operate")
 
 
 def readable_collections(actor: Actor, alias: str = "collection") -> str:

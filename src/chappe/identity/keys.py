@@ -17,7 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.core.invalid import at, wrong
-from chappe.identity.access import MANAGED_SCOPES, SCOPES, SYSTEM, USER_SCOPES, Actor, administered
+from chappe.identity.access import (
+    SCOPES,
+    SYSTEM,
+    USER_SCOPES,
+    Actor,
+    administered,
+    may_hand_on,
+    may_revoke,
+)
 from chappe.identity.audit import connection_of, record_in
 from chappe.identity.lookup import digest_of, find_keys, secret_of
 from chappe.identity.models import ApiKey, Organisation, Person
@@ -119,7 +127,7 @@ async def issue_key(
     if owner is None or own not in (None, owner.id):
         raise ChappeError("unknown_organisation", 404, name=organisation)
     if own is not None:
-        _may_hand_on(scopes)
+        may_hand_on(scopes)
     if level < actor.level:
         raise ChappeError(
             "invalid_request", 422, reason=at("level", wrong("greater_than_equal", ge=actor.level))
@@ -272,17 +280,8 @@ async def _changeable(session: AsyncSession, actor: Actor, key_id: uuid.UUID) ->
     key = await session.scalar(query.with_for_update())
     if key is None or own not in (None, key.organisation_id):
         raise ChappeError("unknown_object", 404, kind="key", name=str(key_id))
-    if own is not None:
-        _may_hand_on(tuple(key.scopes))
-        # A key for less sensitive questions must not come out of one for more sensitive ones.
-        if key.level < actor.level:
-            raise ChappeError("scope_missing", 403, scope="operate")
+    may_revoke(actor, key.scopes, key.level)
     return key
-
-
-def _may_hand_on(scopes: tuple[str, ...]) -> None:
-    if beyond := set(scopes) - MANAGED_SCOPES:
-        raise ChappeError("scope_missing", 403, scope=min(beyond))
 
 
 async def _person(session: AsyncSession, organisation: Organisation, name: str) -> uuid.UUID:

@@ -12,10 +12,11 @@ from psycopg.rows import dict_row
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.core.invalid import at, wrong
-from chappe.identity.access import Actor, administered
+from chappe.identity.access import Actor, administered, may_revoke
 from chappe.identity.acts import Act
-from chappe.identity.audit import record
+from chappe.identity.audit import hold, record
 from chappe.identity.schemas import GroupView, PersonView
+from chappe.identity.versions import version_of
 
 _PEOPLE = """
     select p.id, o.slug as organisation, p.name, p.created_at,
@@ -68,7 +69,10 @@ async def list_people(
         ChappeError: as :func:`find_organisation`.
     """
     own = await _scope(connection, actor, organisation)
-    return [PersonView(**row) for row in await _rows(connection, _PEOPLE, own=own)]
+    return [
+        PersonView(**row, etag=version_of({"name": row["name"], "groups": row["groups"]}))
+        for row in await _rows(connection, _PEOPLE, own=own)
+    ]
 
 
 async def add_person(
@@ -94,6 +98,48 @@ async def add_person(
     return person_id
 
 
+async def remove_person(connection: Connection, actor: Actor, person_id: uuid.UUID) -> None:
+    """Remove somebody: their keys are revoked, they leave their groups, their limits go.
+
+    Their accounts stay, under their identifier.
+
+    Raises:
+        ChappeError: `scope_missing`, it administers nothing, or they have a key that opens more
+            than it may revoke; `unknown_object`.
+    """
+    await hold(connection)
+    own = administered(actor)
+    people = await _rows(
+        connection,
+        "select o.id as owner, o.slug || '/' || p.name as label,"
+        " array(select g.slug from person_group_member m join person_group g on g.id = m.group_id"
+        "   where m.person_id = p.id order by 1) as groups"
+        " from person p join organisation o on o.id = p.organisation_id"
+        " where p.id = %(id)s and (%(own)s::uuid is null or o.id = %(own)s)",
+        id=person_id,
+        own=own,
+    )
+    if not people:
+        raise ChappeError("unknown_object", 404, kind="person", name=str(person_id))
+    owner, label, groups = people[0].values()
+    keys = await _rows(
+        connection,
+        "select id, name, scopes, level from api_key"
+        " where person_id = %(id)s and revoked_at is null order by created_at for update",
+        id=person_id,
+    )
+    for key in keys:
+        may_revoke(actor, key["scopes"], key["level"])
+        await connection.execute(
+            "update api_key set revoked_at = now() where id = %s", (key["id"],)
+        )
+        detail = {"name": key["name"]}
+        await record(connection, actor, "key.revoke", str(key["id"]), detail, organisation_id=owner)
+    await connection.execute("delete from person where id = %s", (person_id,))
+    detail = {"id": str(person_id), "keys": len(keys), "groups": groups}
+    await record(connection, actor, "person.remove", label, detail, organisation_id=owner)
+
+
 async def list_groups(
     connection: Connection, actor: Actor, organisation: str | None = None
 ) -> list[GroupView]:
@@ -103,7 +149,10 @@ async def list_groups(
         ChappeError: as :func:`find_organisation`.
     """
     own = await _scope(connection, actor, organisation)
-    return [GroupView(**row) for row in await _rows(connection, _GROUPS, own=own)]
+    return [
+        GroupView(**row, etag=version_of({"slug": row["slug"], "name": row["name"]}))
+        for row in await _rows(connection, _GROUPS, own=own)
+    ]
 
 
 async def add_group(
@@ -134,12 +183,40 @@ async def add_group(
     return group_id
 
 
+async def rename_group(
+    connection: Connection, actor: Actor, group_id: uuid.UUID, slug: str, name: str
+) -> None:
+    """Call a group otherwise; its members and what was granted to it stay.
+
+    Raises:
+        ChappeError: `scope_missing`, `unknown_object`, `name_taken`.
+    """
+    await hold(connection)
+    owner, label = await _group(connection, actor, group_id)
+    taken = await _rows(
+        connection,
+        "select 1 from person_group where organisation_id = %(owner)s and slug = %(slug)s"
+        " and id <> %(id)s",
+        owner=owner,
+        slug=slug,
+        id=group_id,
+    )
+    if taken:
+        raise ChappeError("name_taken", 409, name=slug, other=slug)
+    await connection.execute(
+        "update person_group set slug = %s, name = %s where id = %s", (slug, name, group_id)
+    )
+    detail = {"slug": slug, "name": name}
+    await record(connection, actor, "group.rename", label, detail, organisation_id=owner)
+
+
 async def remove_group(connection: Connection, actor: Actor, group_id: uuid.UUID) -> None:
     """Remove a group, with what was granted to it.
 
     Raises:
         ChappeError: `scope_missing`, `unknown_object`.
     """
+    await hold(connection)
     owner, label = await _group(connection, actor, group_id)
     await connection.execute("delete from person_group where id = %s", (group_id,))
     await record(connection, actor, "group.remove", label, organisation_id=owner)
@@ -153,6 +230,7 @@ async def set_member(
     Raises:
         ChappeError: `scope_missing`, `unknown_object` (group or person).
     """
+    await hold(connection)
     owner, label = await _group(connection, actor, group_id)
     people = await _rows(
         connection,
@@ -201,3 +279,13 @@ async def _rows(connection: Connection, query: str, **values: Any) -> list[dict[
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query, values)
         return await cursor.fetchall()
+
+
+async def person_versions(actor: Actor, connection: Connection) -> dict[str, str]:
+    """Versions of the people that an actor administers, by identifier."""
+    return {str(view.id): view.etag for view in await list_people(connection, actor)}
+
+
+async def group_versions(actor: Actor, connection: Connection) -> dict[str, str]:
+    """Versions of the groups that an actor administers, by identifier."""
+    return {str(view.id): view.etag for view in await list_groups(connection, actor)}

@@ -7,6 +7,7 @@ in the audit log; what belongs to another organisation answers as what doesn't e
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -22,6 +23,7 @@ from chappe.identity.keys import KeyView
 from chappe.identity.refusals import record_refusal
 from chappe.identity.schemas import (
     ActorView,
+    GroupNames,
     GroupSpec,
     GroupView,
     KeySpec,
@@ -31,6 +33,7 @@ from chappe.identity.schemas import (
     Secret,
     Slug,
 )
+from chappe.identity.versions import Seen
 
 router = APIRouter(prefix="/api/admin", tags=["identity"])
 
@@ -157,6 +160,16 @@ async def add_person(request: Request, actor: CurrentActor, spec: PersonSpec) ->
     return {"id": str(made)}
 
 
+@router.delete("/people/{person_id}", status_code=204)
+async def remove_person(
+    request: Request, actor: CurrentActor, person_id: uuid.UUID, seen: Seen
+) -> None:
+    """Remove somebody: their keys are revoked, their limits go, their accounts stay."""
+    async with _administering(request, actor, "person.remove", str(person_id)) as connection:
+        await seen.check(connection, str(person_id), partial(organisations.person_versions, actor))
+        await organisations.remove_person(connection, actor, person_id)
+
+
 @router.get("/groups")
 async def list_groups(
     request: Request, actor: CurrentActor, organisation: Slug | None = None
@@ -177,10 +190,23 @@ async def add_group(request: Request, actor: CurrentActor, spec: GroupSpec) -> d
     return {"id": str(made)}
 
 
+@router.put("/groups/{group_id}", status_code=204)
+async def rename_group(
+    request: Request, actor: CurrentActor, group_id: uuid.UUID, names: GroupNames, seen: Seen
+) -> None:
+    """Call a group otherwise; its members and what was granted to it stay."""
+    async with _administering(request, actor, "group.rename", str(group_id)) as connection:
+        await seen.check(connection, str(group_id), partial(organisations.group_versions, actor))
+        await organisations.rename_group(connection, actor, group_id, names.slug, names.name)
+
+
 @router.delete("/groups/{group_id}", status_code=204)
-async def remove_group(request: Request, actor: CurrentActor, group_id: uuid.UUID) -> None:
+async def remove_group(
+    request: Request, actor: CurrentActor, group_id: uuid.UUID, seen: Seen
+) -> None:
     """Remove a group, with what was granted to it."""
     async with _administering(request, actor, "group.remove", str(group_id)) as connection:
+        await seen.check(connection, str(group_id), partial(organisations.group_versions, actor))
         await organisations.remove_group(connection, actor, group_id)
 
 

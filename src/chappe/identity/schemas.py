@@ -62,6 +62,7 @@ class PersonView(BaseModel):
     name: str
     created_at: datetime
     groups: list[str] = Field(description="slugs")
+    etag: str = Field("", description="the version, for If-Match")
 
 
 class GroupSpec(_Spec):
@@ -72,6 +73,13 @@ class GroupSpec(_Spec):
     organisation: Slug | None = None
 
 
+class GroupNames(_Spec):
+    """What a group is to be called."""
+
+    slug: Slug
+    name: Name
+
+
 class GroupView(BaseModel):
     """A group of people of one organisation."""
 
@@ -80,6 +88,7 @@ class GroupView(BaseModel):
     slug: str
     name: str
     members: list[str] = Field(description="names")
+    etag: str = Field("", description="the version, for If-Match; members aren't part of it")
 
 
 class ActorView(BaseModel):

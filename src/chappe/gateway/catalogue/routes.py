@@ -3,18 +3,19 @@
 `GET /api/admin/limits` also: a key with `manage`, which sees its own organisation's.
 """
 
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import psycopg
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.core.invalid import of_pydantic, wrong
-from chappe.gateway.catalogue import Catalogue, proposals
+from chappe.gateway.catalogue import Catalogue, proposals, views
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
 from chappe.gateway.catalogue.schemas import EndpointSpec, LimitSpec, ModelSpec, OrganisationSpec
@@ -25,15 +26,11 @@ from chappe.identity import Actor
 from chappe.identity.acts import Act
 from chappe.identity.http import CurrentActor
 from chappe.identity.refusals import record_refusal
+from chappe.identity.versions import AsShown, Seen
 
 router = APIRouter(prefix="/api/admin", tags=["catalogue"])
 
-
-class EndpointView(BaseModel):
-    """An endpoint, never with its secret."""
-
-    endpoint: dict[str, Any]
-    has_secret: bool
+View = TypeVar("View", views.ModelView, views.EndpointView, views.OrganisationView)
 
 
 class Decision(BaseModel):
@@ -85,55 +82,78 @@ async def operating(
 
 
 @router.get("/models")
-async def list_models(request: Request, actor: CurrentActor) -> list[ModelSpec]:
+async def list_models(request: Request, actor: CurrentActor) -> list[views.ModelView]:
     """The models of the catalogue; those of the settings aren't among them."""
     async with operating(request, actor, "model.list") as connection:
-        return await admin.models(connection)
+        return list((await views.models(connection)).values())
+
+
+@router.get("/models/{name:path}")
+async def read_model(
+    request: Request, response: Response, actor: CurrentActor, name: str
+) -> views.ModelView:
+    """A model of the catalogue."""
+    async with operating(request, actor, "model.list", name) as connection:
+        return _one(response, "model", name, await views.models(connection))
 
 
 @router.put("/models/{name:path}", status_code=204)
-async def put_model(request: Request, actor: CurrentActor, name: str, spec: ModelSpec) -> None:
+async def put_model(
+    request: Request,
+    actor: CurrentActor,
+    name: str,
+    spec: Annotated[ModelSpec, AsShown],
+    seen: Seen,
+) -> None:
     """Add or change a model."""
     _same(name, spec.name)
     async with operating(request, actor, "model.put", name) as connection:
+        await seen.check(connection, name, views.model_versions)
         await admin.put_model(connection, actor, spec, _configured(request))
 
 
 @router.delete("/models/{name:path}", status_code=204)
-async def delete_model(request: Request, actor: CurrentActor, name: str) -> None:
+async def delete_model(request: Request, actor: CurrentActor, name: str, seen: Seen) -> None:
     """Remove a model that nothing needs."""
     async with operating(request, actor, "model.remove", name) as connection:
+        await seen.check(connection, name, views.model_versions)
         await admin.remove_model(connection, actor, name, _configured(request))
 
 
 @router.get("/endpoints")
-async def list_endpoints(request: Request, actor: CurrentActor) -> list[EndpointView]:
+async def list_endpoints(request: Request, actor: CurrentActor) -> list[views.EndpointView]:
     """The endpoints of the catalogue."""
     async with operating(request, actor, "endpoint.list") as connection:
-        found = await admin.endpoints(connection)
-    hidden = {"secret", "secret_env", "secret_file"}
-    return [
-        EndpointView(endpoint=spec.model_dump(exclude=hidden), has_secret=has)
-        for spec, has in found
-    ]
+        return list((await views.endpoints(connection)).values())
+
+
+@router.get("/endpoints/{name:path}")
+async def read_endpoint(
+    request: Request, response: Response, actor: CurrentActor, name: str
+) -> views.EndpointView:
+    """An endpoint of the catalogue."""
+    async with operating(request, actor, "endpoint.list", name) as connection:
+        return _one(response, "endpoint", name, await views.endpoints(connection))
 
 
 @router.put("/endpoints/{name:path}", status_code=204)
 async def put_endpoint(
-    request: Request, actor: CurrentActor, name: str, spec: EndpointSpec
+    request: Request, actor: CurrentActor, name: str, spec: EndpointSpec, seen: Seen
 ) -> None:
     """Add or change an endpoint; without a secret, the one that it has is kept."""
     _same(name, spec.name)
     _no_local_secret(spec)
     cipher = request.app.state.gateway.cipher
     async with operating(request, actor, "endpoint.put", name) as connection:
+        await seen.check(connection, name, views.endpoint_versions)
         await admin.put_endpoint(connection, actor, cipher, spec)
 
 
 @router.delete("/endpoints/{name:path}", status_code=204)
-async def delete_endpoint(request: Request, actor: CurrentActor, name: str) -> None:
+async def delete_endpoint(request: Request, actor: CurrentActor, name: str, seen: Seen) -> None:
     """Remove an endpoint."""
     async with operating(request, actor, "endpoint.remove", name) as connection:
+        await seen.check(connection, name, views.endpoint_versions)
         await admin.remove_endpoint(connection, actor, name)
 
 
@@ -183,23 +203,37 @@ async def decide_proposal(request: Request, actor: CurrentActor, decision: Decis
 
 
 @router.get("/organisations")
-async def list_organisations(request: Request, actor: CurrentActor) -> list[OrganisationSpec]:
+async def list_organisations(request: Request, actor: CurrentActor) -> list[views.OrganisationView]:
     """The organisations; with `manage`, one's own."""
     if "operate" not in actor.scopes and "manage" in actor.scopes:
         async with request.app.state.gateway.connections.transaction() as connection:
-            found = await admin.organisations(connection)
-        return [spec for spec in found if spec.slug == actor.organisation]
+            found = await views.organisations(connection)
+        return [view for slug, view in found.items() if slug == actor.organisation]
     async with operating(request, actor, "organisation.list") as connection:
-        return await admin.organisations(connection)
+        return list((await views.organisations(connection)).values())
+
+
+@router.get("/organisations/{slug}")
+async def read_organisation(
+    request: Request, response: Response, actor: CurrentActor, slug: str
+) -> views.OrganisationView:
+    """An organisation."""
+    async with operating(request, actor, "organisation.list", slug) as connection:
+        return _one(response, "organisation", slug, await views.organisations(connection))
 
 
 @router.put("/organisations/{slug}", status_code=204)
 async def put_organisation(
-    request: Request, actor: CurrentActor, slug: str, spec: OrganisationSpec
+    request: Request,
+    actor: CurrentActor,
+    slug: str,
+    spec: Annotated[OrganisationSpec, AsShown],
+    seen: Seen,
 ) -> None:
     """Add or change an organisation."""
     _same(slug, spec.slug)
     async with operating(request, actor, "organisation.put", slug) as connection:
+        await seen.check(connection, slug, views.organisation_versions)
         await admin.put_organisation(connection, actor, spec)
 
 
@@ -215,15 +249,16 @@ async def list_limits(request: Request, actor: CurrentActor) -> list[dict[str, A
         await record_refusal(gateway.connections, actor, "limit.list", "", "scope manage missing")
         raise ChappeError("scope_missing", 403, scope="manage")
     async with gateway.connections.transaction() as connection:
-        found = await admin.limits(connection, own)
+        found = await views.limits(connection, own)
         states = await limit_states(connection)
-    return [spec.model_dump() | {"id": str(i)} | state_view(states.get(i)) for i, spec in found]
+    return [view | state_view(states.get(uuid.UUID(view["id"]))) for view in found.values()]
 
 
 @router.put("/limits", status_code=204)
-async def put_limit(request: Request, actor: CurrentActor, spec: LimitSpec) -> None:
+async def put_limit(request: Request, actor: CurrentActor, spec: LimitSpec, seen: Seen) -> None:
     """Set a limit. Nobody raises their own: only who operates the installation may."""
     async with operating(request, actor, "limit.set", spec.name) as connection:
+        await seen.check(connection, await views.limit_name(connection, spec), views.limit_versions)
         await admin.put_limit(connection, actor, spec, _configured(request))
 
 
@@ -233,6 +268,7 @@ async def delete_limit(
     actor: CurrentActor,
     subject: str,
     measure: Measure,
+    seen: Seen,
     period: Period | None = None,
     model: str | None = None,
 ) -> None:
@@ -244,6 +280,7 @@ async def delete_limit(
     except ValidationError as error:
         raise ChappeError("invalid_request", 422, reason=of_pydantic(error.errors()[0])) from None
     async with operating(request, actor, "limit.remove", spec.name) as connection:
+        await seen.check(connection, await views.limit_name(connection, spec), views.limit_versions)
         await admin.remove_limit(connection, actor, spec)
 
 
@@ -270,6 +307,13 @@ async def apply_file(request: Request, actor: CurrentActor, file: File) -> list[
 def _configured(request: Request) -> frozenset[str]:
     catalogue: Catalogue = request.app.state.gateway.catalogue
     return catalogue.configured
+
+
+def _one(response: Response, kind: str, name: str, shown: Mapping[str, View]) -> View:
+    if name not in shown:
+        raise ChappeError("unknown_object", 404, kind=kind, name=name)
+    response.headers["etag"] = shown[name].etag
+    return shown[name]
 
 
 def _same(path: str, name: str) -> None:
