@@ -241,6 +241,7 @@ def endpoint_set(
 
 
 async def _detected(spec: EndpointSpec) -> str:
+    admin.check_address(spec)
     pool = Pool()
     try:
         return await detect(pool, spec.url, spec.secret_text())

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from chappe.core.connections import Connection
 from chappe.core.errors import ChappeError
 from chappe.core.invalid import wrong
+from chappe.gateway.catalogue.addresses import link_local
 from chappe.gateway.catalogue.model import LEVELS
 from chappe.gateway.catalogue.prices import keep_prices
 from chappe.gateway.catalogue.references import References, check
@@ -212,8 +213,9 @@ async def put_endpoint(
 
     Raises:
         ChappeError: `invalid_request` (its secret can't be read), `secret_needed` (it would be sent
-            to another address), `unknown_object` (a model).
+            to another address), `address_refused`, `unknown_object` (a model).
     """
+    check_address(spec)
     await hold(connection)
     secret = spec.secret_text()
     if secret is None:
@@ -241,6 +243,16 @@ async def put_endpoint(
     detail = spec.model_dump(exclude={"secret", "secret_file"}, mode="json")
     detail["secret"] = "kept" if secret is None else "given" if secret else "removed"
     await record(connection, actor, "endpoint.put", spec.name, detail)
+
+
+def check_address(spec: EndpointSpec) -> None:
+    """May a server be at that address.
+
+    Raises:
+        ChappeError: `address_refused` (422).
+    """
+    if link_local(spec.url):
+        raise ChappeError("address_refused", 422, name=spec.name, url=spec.url)
 
 
 async def _refuse_to_send_elsewhere(connection: Connection, spec: EndpointSpec) -> None:
