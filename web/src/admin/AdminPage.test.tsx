@@ -7,6 +7,7 @@ import { adminSection, type Section } from "./section";
 
 const limit = {
   id: "l1",
+  etag: '"v1"',
   subject: "organisation:u",
   model: null,
   measure: "tokens",
@@ -21,7 +22,7 @@ const limit = {
   remaining: 750,
   resets_at: "2026-12-01T00:00:00Z",
 };
-const calls: { method: string; path: string; body: unknown }[] = [];
+const calls: { method: string; path: string; body: unknown; seen: string | undefined }[] = [];
 let answers: Record<string, () => Response>;
 
 function start(section: Section) {
@@ -54,7 +55,9 @@ beforeEach(() => {
   vi.stubGlobal("fetch", async (path: string, options: RequestInit) => {
     const method = options.method ?? "GET";
     const body: unknown = options.body ? JSON.parse(String(options.body)) : undefined;
-    calls.push({ method, path, body });
+    const sent = options.headers as Record<string, string>;
+    const seen = sent["If-Match"] ?? (sent["If-None-Match"] && `not ${sent["If-None-Match"]}`);
+    calls.push({ method, path, body, seen });
     const answer = answers[`${method} ${path.split("?")[0]}`];
     if (answer) return answer();
     return method === "GET" ? Response.json([]) : new Response(null, { status: 204 });
@@ -95,6 +98,7 @@ describe("the administration", () => {
         method: "DELETE",
         path: "/api/admin/limits?subject=organisation%3Au&measure=tokens&period=day",
         body: undefined,
+        seen: '"v1"',
       },
     ]);
   });
@@ -121,10 +125,62 @@ describe("the administration", () => {
       amount: 12000,
       action: "refuse",
     });
+    expect(written()[0]?.seen).toBe("not *");
     cleanup();
     start("limits");
     await screen.findByTestId("save");
     expect(amount().value).toBe("12 000");
+  });
+
+  it("says what somebody else has changed meanwhile, and goes on from there", async () => {
+    const changed = () =>
+      Response.json({ title: "Changé", status: 412, code: "changed_meanwhile" }, { status: 412 });
+    answers["PUT /api/admin/limits"] = changed;
+    start("limits");
+    fireEvent.click(await screen.findByRole("button", { name: /Modifier.*organisation:u/ }));
+    const amount = () => screen.getByLabelText<HTMLInputElement>(/Quantité/);
+    fireEvent.change(amount(), { target: { value: "2000" } });
+    // Somebody else changes what is done when the limit is reached; the page reads it by itself.
+    answers["GET /api/admin/limits"] = () =>
+      Response.json([{ ...limit, action: "slow", etag: '"v2"' }]);
+    fireEvent.click(screen.getByTestId("save"));
+    const conflict = await screen.findByTestId("conflict");
+    expect(written()[0]?.seen).toBe('"v1"');
+    expect(conflict.textContent).toMatch(/refuser.*ralentir/);
+    expect(amount().value).toBe("2000");
+
+    // After a reload of the page too, what is saved is saved over the version that was opened.
+    cleanup();
+    start("limits");
+    expect((await screen.findByLabelText<HTMLInputElement>(/Quantité/)).value).toBe("2000");
+    fireEvent.click(screen.getByTestId("save"));
+    await screen.findByTestId("conflict");
+    expect(written()[1]?.seen).toBe('"v1"');
+
+    fireEvent.click(screen.getByTestId("conflict-merge"));
+    expect(screen.queryByTestId("error")).toBeNull();
+    delete answers["PUT /api/admin/limits"];
+    fireEvent.click(screen.getByTestId("save"));
+    await waitFor(() => expect(screen.queryByTestId("save")).toBeNull());
+    expect(written()[2]).toMatchObject({ seen: '"v2"', body: { amount: 2000, action: "slow" } });
+    expect(written()[2]?.body).not.toHaveProperty("etag");
+  });
+
+  it("keeps what was typed of an object that somebody else has removed", async () => {
+    answers["PUT /api/admin/limits"] = () =>
+      Response.json({ title: "Changé", status: 412, code: "changed_meanwhile" }, { status: 412 });
+    start("limits");
+    fireEvent.click(await screen.findByRole("button", { name: /Modifier.*organisation:u/ }));
+    const amount = () => screen.getByLabelText<HTMLInputElement>(/Quantité/);
+    fireEvent.change(amount(), { target: { value: "2000" } });
+    answers["GET /api/admin/limits"] = () => Response.json([]);
+    fireEvent.click(screen.getByTestId("save"));
+    fireEvent.click(await screen.findByTestId("conflict-anew"));
+    expect(amount().value).toBe("2000");
+    delete answers["PUT /api/admin/limits"];
+    fireEvent.click(screen.getByTestId("save"));
+    await waitFor(() => expect(screen.queryByTestId("save")).toBeNull());
+    expect(written()[1]).toMatchObject({ seen: "not *", body: { amount: 2000 } });
   });
 
   it("gives a key with `manage` its organisation's sections, and no way to change a limit", async () => {

@@ -44,7 +44,11 @@ export interface Live {
 /** A model, an endpoint, an organisation or a limit as it is described to the server. */
 export type Spec = Record<string, unknown>;
 
+/** The version (`etag`) that was seen of an object; null: there was none; undefined: not known. */
+export type Seen = string | null | undefined;
+
 export interface ModelSpec extends Spec {
+  etag: string;
   name: string;
   kind: string;
   aliases: string[];
@@ -69,6 +73,7 @@ export interface EndpointSpec extends Spec {
 export interface EndpointView {
   endpoint: EndpointSpec;
   has_secret: boolean;
+  etag: string;
 }
 
 export interface Proposal {
@@ -86,6 +91,7 @@ export interface Change {
 }
 
 export interface OrganisationSpec extends Spec {
+  etag: string;
   slug: string;
   name: string;
   siret: string | null;
@@ -121,6 +127,7 @@ export interface Person {
   created_at: string;
   /** Their identifiers. */
   groups: string[];
+  etag: string;
 }
 
 export interface Group {
@@ -130,12 +137,14 @@ export interface Group {
   name: string;
   /** Their names. */
   members: string[];
+  etag: string;
 }
 
 export type Measure = "requests" | "tokens" | "concurrency" | "audio_seconds" | "energy_wh";
 
 export interface Limit extends Spec {
   id: string;
+  etag: string;
   subject: string;
   model: string | null;
   measure: Measure;

@@ -14,18 +14,26 @@ export function headers(language: string): Record<string, string> {
 interface Call {
   method?: "GET" | "PUT" | "POST" | "DELETE";
   body?: unknown;
+  /** The version (`etag`) that was seen of what is changed; null: there was none. */
+  seen?: string | null | undefined;
   signal?: AbortSignal | undefined;
+}
+
+function condition(seen: string | null | undefined): Record<string, string> {
+  if (seen === null) return { "If-None-Match": "*" };
+  return seen === undefined ? {} : { "If-Match": seen };
 }
 
 /** Calls the server. Throws `RequestFailed` when it refuses or can't be reached. */
 export async function call(path: string, language: string, options: Call = {}): Promise<Response> {
-  const { method = "GET", body, signal } = options;
+  const { method = "GET", body, seen, signal } = options;
   let response: Response;
   try {
     response = await fetch(path, {
       method,
       headers: {
         ...headers(language),
+        ...condition(seen),
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -50,9 +50,12 @@ export function asFailure(error: unknown): Failure {
   return error instanceof RequestFailed ? error.failure : { kind: "network" };
 }
 
-/** The server's stable code for what was thrown; null when it isn't the server that refused. */
+/** The server's stable code for a failure; null when it isn't the server that refused. */
+export function failureCode(failure: Failure | null): string | null {
+  return failure?.kind === "problem" ? failure.problem.code : null;
+}
+
+/** As `failureCode`, for what was thrown. */
 export function codeOf(error: unknown): string | null {
-  return error instanceof RequestFailed && error.failure.kind === "problem"
-    ? error.failure.problem.code
-    : null;
+  return error instanceof RequestFailed ? failureCode(error.failure) : null;
 }

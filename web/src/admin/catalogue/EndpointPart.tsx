@@ -8,7 +8,7 @@ import { Reading } from "../parts/Reading";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
-import { useEditing } from "../parts/useEditing";
+import { useEditing, useInForm } from "../parts/useEditing";
 import { useObject } from "../parts/useObject";
 import type { EndpointView } from "../types";
 import { ENDPOINT_FIELDS, NEW_ENDPOINT } from "./fields";
@@ -29,8 +29,15 @@ export function EndpointPart() {
   const draining = useDraining();
   const testing = useAction();
   const [tested, setTested] = useState<TestResult | null>(null);
-  const { editing, edit, create, close, heading } = useEditing("endpoint");
-  const before = query.data?.find(({ endpoint }) => endpoint.name === editing)?.endpoint;
+  const form = useEditing("endpoint");
+  const { editing, edit, create, close, heading } = form;
+  const { before, seen } = useInForm(
+    "endpoint",
+    form,
+    query.data,
+    (row) => row.endpoint.name === editing,
+    (row) => row.endpoint,
+  );
   const failure =
     (editing === null ? action.failure : null) ?? draining.action.failure ?? testing.failure;
 
@@ -89,7 +96,7 @@ export function EndpointPart() {
               },
               {
                 title: t("admin.actions"),
-                cell: ({ endpoint: { name, drained } }) => (
+                cell: ({ endpoint: { name, drained }, etag }) => (
                   <div className="buttons">
                     <Button type="button" variant="bordered" size="small" onClick={() => edit(name)}>
                       <About label={t("admin.edit")} of={name} />
@@ -118,7 +125,7 @@ export function EndpointPart() {
                       size="small"
                       aria-disabled={action.busy}
                       onClick={async () => {
-                        if (await remove(name)) heading.current?.focus();
+                        if (await remove(name, etag)) heading.current?.focus();
                       }}
                     >
                       <About label={t("admin.remove")} of={name} />
@@ -142,12 +149,14 @@ export function EndpointPart() {
             key={editing}
             name={`endpoint.${editing}`}
             title={
-              before ? t("admin.endpoints.change", { name: before.name }) : t("admin.endpoints.add")
+              before ? t("admin.endpoints.change", { name: editing }) : t("admin.endpoints.add")
             }
             fields={ENDPOINT_FIELDS}
-            {...(before ? { before } : { defaults: NEW_ENDPOINT })}
+            before={before}
+            seen={seen}
+            defaults={NEW_ENDPOINT}
             action={action}
-            onSave={(spec) => put(String(spec["name"]), spec)}
+            onSave={(spec, version) => put(String(spec["name"]), spec, version)}
             onClose={close}
           />
         )

@@ -8,7 +8,7 @@ import { About, DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
 import { SpecForm } from "../parts/SpecForm";
 import { useAdmin } from "../parts/useAdmin";
-import { useEditing } from "../parts/useEditing";
+import { useEditing, useInForm, withoutEtag } from "../parts/useEditing";
 import { useObject } from "../parts/useObject";
 import type { ModelSpec } from "../types";
 import { modelFields, NEW_MODEL } from "./fields";
@@ -19,9 +19,10 @@ export function ModelPart() {
   const { t, i18n } = useTranslation();
   const query = useAdmin<ModelSpec[]>("models");
   const { action, put, remove } = useObject("models");
-  const { editing, edit, create, close, heading } = useEditing("model");
+  const form = useEditing("model");
+  const { editing, edit, create, close, heading } = form;
   const models = query.data;
-  const before = models?.find((model) => model.name === editing);
+  const { before, seen } = useInForm("model", form, models, (row) => row.name === editing, withoutEtag);
   const fields = useMemo(
     () => modelFields(namesOf((models ?? []).filter((model) => model.name !== editing)), []),
     [models, editing],
@@ -73,7 +74,7 @@ export function ModelPart() {
                       size="small"
                       aria-disabled={action.busy}
                       onClick={async () => {
-                        if (await remove(row.name)) heading.current?.focus();
+                        if (await remove(row.name, row.etag)) heading.current?.focus();
                       }}
                     >
                       <About label={t("admin.remove")} of={row.name} />
@@ -96,11 +97,13 @@ export function ModelPart() {
           <SpecForm
             key={editing}
             name={`model.${editing}`}
-            title={before ? t("admin.models.change", { name: before.name }) : t("admin.models.add")}
+            title={before ? t("admin.models.change", { name: editing }) : t("admin.models.add")}
             fields={fields}
-            {...(before ? { before } : { defaults: NEW_MODEL })}
+            before={before}
+            seen={seen}
+            defaults={NEW_MODEL}
             action={action}
-            onSave={(spec) => put(String(spec["name"]), spec)}
+            onSave={(spec, version) => put(String(spec["name"]), spec, version)}
             onClose={close}
           />
         )

@@ -9,8 +9,8 @@ import { Reading } from "../parts/Reading";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
-import { useEditing } from "../parts/useEditing";
-import type { Group, ModelSpec, OrganisationSpec, Spec } from "../types";
+import { useEditing, useInForm, withoutEtag } from "../parts/useEditing";
+import type { Group, ModelSpec, OrganisationSpec, Seen, Spec } from "../types";
 import { groupFields } from "./fields";
 
 const grantOf = (group: Group) => `group:${group.organisation}/${group.slug}`;
@@ -23,8 +23,8 @@ export function GroupPart({ operator }: { operator: boolean }) {
   const models = useAdmin<ModelSpec[]>("models", { enabled: operator });
   const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
   const action = useAction();
-  const { editing, edit, create, close, heading } = useEditing("group");
-  const before = query.data?.find((group) => group.id === editing);
+  const form = useEditing("group");
+  const { editing, edit, create, close, heading } = form;
   const slugs = operator ? (organisations.data ?? []).map((each) => each.slug) : [];
   const granted = (group: Group) =>
     (models.data ?? []).filter((model) => model.grants.includes(grantOf(group)));
@@ -37,23 +37,40 @@ export function GroupPart({ operator }: { operator: boolean }) {
         call("/api/admin/groups", i18n.language, { method: "POST", body: { ...spec, slug: group } }),
       t("admin.done.saved", { name: String(group) }),
     );
-  const change = (group: Group, spec: Spec) => {
-    const wanted = spec["models"] as string[];
-    const grant = grantOf(group);
-    return action.run(
+  const ready = query.data && (!operator || models.data) ? query.data : undefined;
+  const { before, seen } = useInForm("group", form, ready, (row) => row.id === editing, (group) => ({
+    group: group.slug,
+    name: group.name,
+    ...(operator ? { models: granted(group).map((model) => model.name) } : {}),
+  }));
+  const inForm = query.data?.find((group) => group.id === editing);
+
+  /** Models are granted under the name that the group had: it changes last. */
+  const change = (spec: Spec, version: Seen) =>
+    action.run(
       async () => {
-        for (const model of models.data ?? []) {
-          const has = model.grants.includes(grant);
-          if (wanted.includes(model.name) === has) continue;
-          const grants = has ? model.grants.filter((each) => each !== grant) : [...model.grants, grant];
-          await call(`/api/admin/models/${encodeURIComponent(model.name)}`, i18n.language, {
-            method: "PUT",
-            body: { ...model, grants },
-          });
-        }
+        if (inForm && operator) await grantModels(inForm, spec["models"] as string[]);
+        if (inForm && inForm.slug === spec["group"] && inForm.name === spec["name"]) return;
+        await call(`/api/admin/groups/${editing}`, i18n.language, {
+          method: "PUT",
+          body: { slug: spec["group"], name: spec["name"] },
+          seen: version,
+        });
       },
-      t("admin.done.saved", { name: group.slug }),
+      t("admin.done.saved", { name: String(spec["group"]) }),
     );
+  const grantModels = async (group: Group, wanted: string[]) => {
+    const grant = grantOf(group);
+    for (const model of models.data ?? []) {
+      const has = model.grants.includes(grant);
+      if (wanted.includes(model.name) === has) continue;
+      const grants = has ? model.grants.filter((each) => each !== grant) : [...model.grants, grant];
+      await call(`/api/admin/models/${encodeURIComponent(model.name)}`, i18n.language, {
+        method: "PUT",
+        body: { ...withoutEtag(model), grants },
+        seen: model.etag,
+      });
+    }
   };
   const remove = async (group: Group) => {
     const sure = await confirm({
@@ -63,7 +80,11 @@ export function GroupPart({ operator }: { operator: boolean }) {
     });
     if (!sure) return;
     const done = await action.run(
-      () => call(`/api/admin/groups/${group.id}`, i18n.language, { method: "DELETE" }),
+      () =>
+        call(`/api/admin/groups/${group.id}`, i18n.language, {
+          method: "DELETE",
+          seen: group.etag,
+        }),
       t("admin.done.removed", { name: group.slug }),
     );
     if (done) heading.current?.focus();
@@ -85,11 +106,9 @@ export function GroupPart({ operator }: { operator: boolean }) {
     title: t("admin.actions"),
     cell: (row) => (
       <div className="buttons">
-        {operator && (
-          <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
-            <About label={t("admin.groups.grant")} of={row.slug} />
-          </Button>
-        )}
+        <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
+          <About label={t("admin.edit")} of={row.slug} />
+        </Button>
         <Button
           type="button"
           variant="bordered"
@@ -141,17 +160,16 @@ export function GroupPart({ operator }: { operator: boolean }) {
           onClose={close}
         />
       )}
-      {operator && before && models.data && (
+      {editing && before && (
         <SpecForm
           key={editing}
           name={`group.${editing}`}
-          title={t("admin.groups.change", { name: before.slug })}
-          fields={[
-            { name: "models", kind: "set", options: grantable(before).map((each) => each.name) },
-          ]}
-          before={{ models: granted(before).map((each) => each.name) }}
+          title={t("admin.groups.change", { name: String(before["group"]) })}
+          fields={groupFields([], inForm && operator ? grantable(inForm).map((each) => each.name) : null)}
+          before={before}
+          seen={seen}
           action={action}
-          onSave={(spec) => change(before, spec)}
+          onSave={change}
           onClose={close}
         />
       )}

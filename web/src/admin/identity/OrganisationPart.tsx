@@ -6,7 +6,7 @@ import type { Field } from "../parts/fields";
 import { Reading } from "../parts/Reading";
 import { SpecForm } from "../parts/SpecForm";
 import { useAdmin } from "../parts/useAdmin";
-import { useEditing } from "../parts/useEditing";
+import { useEditing, useInForm, withoutEtag } from "../parts/useEditing";
 import { useObject } from "../parts/useObject";
 import type { OrganisationSpec } from "../types";
 
@@ -22,8 +22,15 @@ export function OrganisationPart({ operator }: { operator: boolean }) {
   const { t, i18n } = useTranslation();
   const query = useAdmin<OrganisationSpec[]>("organisations");
   const { action, put } = useObject("organisations");
-  const { editing, edit, create, close, heading } = useEditing("organisation");
-  const before = query.data?.find((each) => each.slug === editing);
+  const form = useEditing("organisation");
+  const { editing, edit, create, close, heading } = form;
+  const { before, seen } = useInForm(
+    "organisation",
+    form,
+    query.data,
+    (row) => row.slug === editing,
+    withoutEtag,
+  );
   const actions = {
     title: t("admin.actions"),
     cell: (row: OrganisationSpec) => (
@@ -77,13 +84,15 @@ export function OrganisationPart({ operator }: { operator: boolean }) {
           name={`organisation.${editing}`}
           title={
             before
-              ? t("admin.organisations.change", { name: before.slug })
+              ? t("admin.organisations.change", { name: editing })
               : t("admin.organisations.add")
           }
           fields={FIELDS}
-          {...(before ? { before } : { defaults: { weight: 1 } })}
+          before={before}
+          seen={seen}
+          defaults={{ weight: 1 }}
           action={action}
-          onSave={(spec) => put(String(spec["slug"]), spec)}
+          onSave={(spec, version) => put(String(spec["slug"]), spec, version)}
           onClose={close}
         />
       )}

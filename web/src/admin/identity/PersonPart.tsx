@@ -1,13 +1,16 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
+import { useContext } from "react";
 import { useTranslation } from "react-i18next";
 import { call } from "../../api/client";
 import { formatMoment } from "../../i18n/format";
+import { FailureNotice } from "../../layout/FailureNotice";
+import { Confirm } from "../parts/Confirm";
 import { About, DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
-import { useEditing } from "../parts/useEditing";
+import { useEditing, useInForm } from "../parts/useEditing";
 import type { Group, OrganisationSpec, Person, Spec } from "../types";
 import { personFields } from "./fields";
 
@@ -18,9 +21,18 @@ export function PersonPart({ operator }: { operator: boolean }) {
   const groups = useAdmin<Group[]>("groups");
   const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
   const action = useAction();
-  const { editing, edit, create, close, heading } = useEditing("person");
-  const before = query.data?.find((person) => person.id === editing);
-  const around = (groups.data ?? []).filter((group) => group.organisation === before?.organisation);
+  const confirm = useContext(Confirm);
+  const form = useEditing("person");
+  const { editing, edit, create, close, heading } = form;
+  const { before, seen } = useInForm(
+    "person",
+    form,
+    query.data,
+    (row) => row.id === editing,
+    ({ name, organisation, groups: memberOf }) => ({ name, organisation, groups: memberOf }),
+  );
+  const inForm = query.data?.find((person) => person.id === editing);
+  const around = (groups.data ?? []).filter((group) => group.organisation === before?.["organisation"]);
   const slugs = operator ? (organisations.data ?? []).map((each) => each.slug) : [];
 
   const add = (spec: Spec) =>
@@ -28,20 +40,37 @@ export function PersonPart({ operator }: { operator: boolean }) {
       () => call("/api/admin/people", i18n.language, { method: "POST", body: spec }),
       t("admin.done.saved", { name: String(spec["name"]) }),
     );
-  const change = (person: Person, spec: Spec) => {
+  const change = (spec: Spec) => {
     const wanted = spec["groups"] as string[];
     return action.run(
       async () => {
         for (const group of around) {
           const member = wanted.includes(group.slug);
-          if (member === person.groups.includes(group.slug)) continue;
-          await call(`/api/admin/groups/${group.id}/members/${person.id}`, i18n.language, {
+          if (inForm && member === inForm.groups.includes(group.slug)) continue;
+          await call(`/api/admin/groups/${group.id}/members/${editing}`, i18n.language, {
             method: member ? "PUT" : "DELETE",
           });
         }
       },
-      t("admin.done.saved", { name: person.name }),
+      t("admin.done.saved", { name: String(before?.["name"]) }),
     );
+  };
+  const remove = async (person: Person) => {
+    const sure = await confirm({
+      title: t("admin.confirm.remove", { name: person.name }),
+      text: t("admin.confirm.people"),
+      action: t("admin.remove"),
+    });
+    if (!sure) return;
+    const done = await action.run(
+      () =>
+        call(`/api/admin/people/${person.id}`, i18n.language, {
+          method: "DELETE",
+          seen: person.etag,
+        }),
+      t("admin.done.removed", { name: person.name }),
+    );
+    if (done) heading.current?.focus();
   };
 
   return (
@@ -50,6 +79,9 @@ export function PersonPart({ operator }: { operator: boolean }) {
         {t("admin.people.title")}
       </h3>
       <p className="hint">{t("admin.people.hint")}</p>
+      {action.failure && editing === null && (
+        <FailureNotice topic="administration" failure={action.failure} />
+      )}
       <Reading query={query}>
         {(rows) => (
           <DataTable
@@ -71,9 +103,20 @@ export function PersonPart({ operator }: { operator: boolean }) {
               {
                 title: t("admin.actions"),
                 cell: (row) => (
-                  <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
-                    <About label={t("admin.edit")} of={row.name} />
-                  </Button>
+                  <div className="buttons">
+                    <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
+                      <About label={t("admin.edit")} of={row.name} />
+                    </Button>
+                    <Button
+                      type="button"
+                      variant="bordered"
+                      size="small"
+                      aria-disabled={action.busy}
+                      onClick={() => void remove(row)}
+                    >
+                      <About label={t("admin.remove")} of={row.name} />
+                    </Button>
+                  </div>
                 ),
               },
             ]}
@@ -91,11 +134,13 @@ export function PersonPart({ operator }: { operator: boolean }) {
         <SpecForm
           key={editing}
           name={`person.${editing}`}
-          title={before ? t("admin.people.change", { name: before.name }) : t("admin.people.add")}
+          title={before ? t("admin.people.change", { name: before["name"] }) : t("admin.people.add")}
           fields={before ? personFields([], around.map((each) => each.slug)) : personFields(slugs)}
-          {...(before ? { before: { ...before } } : { defaults: { organisation: "default" } })}
+          before={before}
+          seen={seen}
+          defaults={{ organisation: "default" }}
           action={action}
-          onSave={(spec) => (before ? change(before, spec) : add(spec))}
+          onSave={(spec) => (before ? change(spec) : add(spec))}
           onClose={close}
         />
       )}

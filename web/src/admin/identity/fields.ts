@@ -30,11 +30,16 @@ export function personFields(organisations: readonly string[], groups?: readonly
   return [{ name: "name", kind: "text", required: true }, ...owner(organisations)];
 }
 
-export function groupFields(organisations: readonly string[]): Field[] {
+/** A group; with models, those that it may be granted. */
+export function groupFields(
+  organisations: readonly string[],
+  models: readonly string[] | null = null,
+): Field[] {
   return [
     { name: "group", kind: "text", required: true },
     { name: "name", kind: "text" },
     ...owner(organisations),
+    ...(models ? [{ name: "models", kind: "set" as const, options: models }] : []),
   ];
 }
 

@@ -11,11 +11,18 @@ import { Reading } from "../parts/Reading";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
-import { useEditing } from "../parts/useEditing";
-import type { Limit, ModelSpec, OrganisationSpec, Spec } from "../types";
+import { useEditing, useInForm } from "../parts/useEditing";
+import type { Limit, ModelSpec, OrganisationSpec, Seen, Spec } from "../types";
 import { limitFields, NEW_LIMIT } from "./fields";
 
 const EVERY_MS = 5000;
+
+/** What is set of a limit, without what is used of it. */
+function specOf(limit: Limit): Spec {
+  const { id: _id, etag: _etag, used: _used, held: _held, remaining: _left, ...rest } = limit;
+  const { resets_at: _end, ...spec } = rest;
+  return spec;
+}
 
 /** Limits with what is left of each; only who operates the installation changes them. */
 export function LimitsSection({ operator }: { operator: boolean }) {
@@ -25,23 +32,22 @@ export function LimitsSection({ operator }: { operator: boolean }) {
   const models = useAdmin<ModelSpec[]>("models", { enabled: operator });
   const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
   const action = useAction();
-  const { editing, edit, create, close, heading } = useEditing("limit");
-  const before = query.data?.find((limit) => limit.id === editing);
+  const form = useEditing("limit");
+  const { editing, edit, create, close, heading } = form;
+  const { before, seen } = useInForm("limit", form, query.data, (row) => row.id === editing, specOf);
   const number = (value: number) => formatNumber(value, i18n.language, 1);
-  const nameOf = (limit: Limit) =>
+  const nameOf = (limit: Pick<Limit, "subject" | "model" | "measure">) =>
     [limit.subject, limit.model, t(`admin.option.${limit.measure}`)].filter(Boolean).join(", ");
   const fields = limitFields(
     namesOf(models.data ?? []),
     (organisations.data ?? []).map((each) => `organisation:${each.slug}`),
   );
 
-  const save = (spec: Spec) => {
-    const { id: _id, used: _used, held: _held, remaining: _left, resets_at: _end, ...body } = spec;
-    return action.run(
-      () => call("/api/admin/limits", i18n.language, { method: "PUT", body }),
+  const save = (spec: Spec, version: Seen) =>
+    action.run(
+      () => call("/api/admin/limits", i18n.language, { method: "PUT", body: spec, seen: version }),
       t("admin.done.saved", { name: String(spec["subject"]) }),
     );
-  };
   const remove = async (limit: Limit) => {
     const sure = await confirm({
       title: t("admin.confirm.remove", { name: nameOf(limit) }),
@@ -53,7 +59,8 @@ export function LimitsSection({ operator }: { operator: boolean }) {
     if (limit.period) query.set("period", limit.period);
     if (limit.model) query.set("model", limit.model);
     const done = await action.run(
-      () => call(`/api/admin/limits?${query}`, i18n.language, { method: "DELETE" }),
+      () =>
+        call(`/api/admin/limits?${query}`, i18n.language, { method: "DELETE", seen: limit.etag }),
       t("admin.done.removed", { name: nameOf(limit) }),
     );
     if (done) heading.current?.focus();
@@ -148,9 +155,11 @@ export function LimitsSection({ operator }: { operator: boolean }) {
         <SpecForm
           key={editing}
           name={`limit.${editing}`}
-          title={before ? t("admin.limits.change", { name: nameOf(before) }) : t("admin.limits.add")}
+          title={before ? t("admin.limits.change", { name: nameOf(before as unknown as Limit) }) : t("admin.limits.add")}
           fields={fields}
-          {...(before ? { before } : { defaults: NEW_LIMIT })}
+          before={before}
+          seen={seen}
+          defaults={NEW_LIMIT}
           action={action}
           onSave={save}
           onClose={close}

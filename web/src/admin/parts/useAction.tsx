@@ -1,7 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { createContext, useCallback, useContext, useState } from "react";
-import { asFailure, type Failure } from "../../api/failure";
+import { asFailure, codeOf, type Failure } from "../../api/failure";
 import { ADMIN } from "./useAdmin";
+
+/** The server's code where an object isn't any more what was seen of it. */
+export const CHANGED = "changed_meanwhile";
 
 /** Says the result of an action to the whole page, screen readers included. */
 export const Announce = createContext<(message: string) => void>(() => undefined);
@@ -14,9 +17,14 @@ export interface Action {
    * Gives whether it was done.
    */
   run: (act: () => Promise<unknown>, done: string) => Promise<boolean>;
+  /** The failure was dealt with; `message` is said. */
+  settle: (message: string) => void;
 }
 
-/** The state of the actions of one part of the page; a failure stays until the next attempt. */
+/**
+ * The state of the actions of one part of the page; a failure stays until the next attempt. Where
+ * somebody else has changed something meanwhile, everything shown is read again too.
+ */
 export function useAction(): Action {
   const client = useQueryClient();
   const announce = useContext(Announce);
@@ -34,6 +42,7 @@ export function useAction(): Action {
         announce(done);
         return true;
       } catch (error) {
+        if (codeOf(error) === CHANGED) await client.invalidateQueries({ queryKey: [ADMIN] });
         setFailure(asFailure(error));
         return false;
       } finally {
@@ -42,5 +51,12 @@ export function useAction(): Action {
     },
     [announce, busy, client],
   );
-  return { busy, failure, run };
+  const settle = useCallback(
+    (message: string) => {
+      setFailure(null);
+      announce(message);
+    },
+    [announce],
+  );
+  return { busy, failure, run, settle };
 }

@@ -1,15 +1,16 @@
 import { useContext } from "react";
 import { useTranslation } from "react-i18next";
 import { call } from "../../api/client";
-import type { Spec } from "../types";
+import type { Seen, Spec } from "../types";
 import { Confirm } from "./Confirm";
 import { useAction, type Action } from "./useAction";
 
 /** Writing and removing one kind of object: `/api/admin/KIND/NAME`. */
 export function useObject(kind: "models" | "endpoints" | "organisations"): {
   action: Action;
-  put: (name: string, spec: Spec) => Promise<boolean>;
-  remove: (name: string) => Promise<boolean>;
+  /** `seen`: the version that is changed; null for a new object. */
+  put: (name: string, spec: Spec, seen: Seen) => Promise<boolean>;
+  remove: (name: string, seen: string) => Promise<boolean>;
 } {
   const { t, i18n } = useTranslation();
   const confirm = useContext(Confirm);
@@ -17,12 +18,12 @@ export function useObject(kind: "models" | "endpoints" | "organisations"): {
   const path = (name: string) => `/api/admin/${kind}/${encodeURIComponent(name)}`;
   return {
     action,
-    put: (name, spec) =>
+    put: (name, spec, seen) =>
       action.run(
-        () => call(path(name), i18n.language, { method: "PUT", body: spec }),
+        () => call(path(name), i18n.language, { method: "PUT", body: spec, seen }),
         t("admin.done.saved", { name }),
       ),
-    remove: async (name) => {
+    remove: async (name, seen) => {
       const sure = await confirm({
         title: t("admin.confirm.remove", { name }),
         text: t(`admin.confirm.${kind}`),
@@ -30,7 +31,7 @@ export function useObject(kind: "models" | "endpoints" | "organisations"): {
       });
       if (!sure) return false;
       return action.run(
-        () => call(path(name), i18n.language, { method: "DELETE" }),
+        () => call(path(name), i18n.language, { method: "DELETE", seen }),
         t("admin.done.removed", { name }),
       );
     },
