@@ -180,6 +180,50 @@ def test_a_model_and_its_server_from_form_to_live(
     expect(page.get_by_test_id("models").get_by_test_id("error")).to_contain_text("serveur-a")
 
 
+def test_two_operators_change_the_same_model(page: Page, administered: support.Running) -> None:
+    """The second is told, keeps what was typed, and goes on from what the first has saved."""
+    spec = {"name": "modele-p", "context": 4096, "description": "un"}
+    _call(administered, "PUT", "/api/admin/models/modele-p", spec)
+    _go(page, "catalogue")
+    models = page.get_by_test_id("models")
+    _button(models, "Modifier", "modele-p").press("Enter")
+    form = page.get_by_test_id("form-model.modele-p")
+    form.get_by_label("Description").fill("deux")
+    _call(administered, "PUT", "/api/admin/models/modele-p", spec | {"status": "deprecated"})
+    form.get_by_test_id("save").press("Enter")
+    expect(form.get_by_test_id("error")).to_contain_text("a changé entre-temps")
+    conflict = form.get_by_test_id("conflict")
+    expect(conflict.get_by_role("row")).to_have_count(2)
+    expect(form.get_by_label("Description")).to_have_value("deux")
+    assert violations(page) == []
+    conflict.get_by_test_id("conflict-merge").press("Enter")
+    expect(form.get_by_role("heading", level=4)).to_be_focused()
+    expect(page.get_by_test_id("result")).to_contain_text("Version actuelle")
+    expect(form.get_by_test_id("error")).to_be_hidden()
+    assert violations(page) == []
+    form.get_by_test_id("save").press("Enter")
+    expect(form).to_be_hidden()
+    _, body = _call(administered, "GET", "/api/admin/models/modele-p")
+    saved = json.loads(body)
+    assert (saved["description"], saved["status"]) == ("deux", "deprecated")
+
+    # A list that was read before somebody's change removes nothing either.
+    _button(models, "Supprimer", "modele-p").press("Enter")
+    _call(administered, "PUT", "/api/admin/models/modele-p", spec | {"description": "trois"})
+    page.get_by_test_id("confirm-yes").press("Enter")
+    expect(models.get_by_test_id("error")).to_contain_text("a changé entre-temps")
+    assert violations(page) == []
+
+    # A name that is taken meanwhile isn't overwritten by a new model.
+    page.get_by_test_id("add-model").press("Enter")
+    form = page.get_by_test_id("form-model.")
+    form.get_by_label("Nom (obligatoire)").fill("modele-p")
+    form.get_by_test_id("save").press("Enter")
+    expect(form.get_by_test_id("error")).to_contain_text("existe déjà")
+    assert violations(page) == []
+    form.get_by_role("button", name="Annuler").press("Enter")
+
+
 def test_a_file_is_compared_then_applied_then_pruned(page: Page) -> None:
     _go(page, "catalogue")
     page.get_by_test_id("toml").fill('[[models]]\nname = "modele-b"\ncontext = "long"')
@@ -290,7 +334,8 @@ def test_people_groups_and_what_a_group_is_granted(
 
     row = groups.get_by_role("row", name="etudes")
     expect(row).to_contain_text("Dupont, Ada")
-    _button(row, "Accorder des modèles", "etudes").press("Enter")
+    _button(row, "Modifier", "etudes").press("Enter")
+    expect(groups.get_by_label("Identifiant de groupe (obligatoire)")).to_have_value("etudes")
     groups.get_by_role("checkbox", name="modele-g").press("Space")
     assert violations(page) == []
     groups.get_by_test_id("save").press("Enter")
@@ -298,16 +343,35 @@ def test_people_groups_and_what_a_group_is_granted(
     _, body = _call(administered, "GET", "/api/admin/models")
     (model,) = [each for each in json.loads(body) if each["name"] == "modele-g"]
     assert model["grants"] == ["group:default/etudes"]
-    _button(row, "Accorder des modèles", "etudes").click()
+    _button(row, "Modifier", "etudes").click()
+    groups.get_by_label("Identifiant de groupe (obligatoire)").fill("recherche")
+    groups.get_by_test_id("save").click()
+    row = groups.get_by_role("row", name="recherche")
+    expect(row).to_contain_text("Dupont, Ada")
+    expect(row).to_contain_text("modele-g")
+    expect(people.get_by_role("row", name="Dupont, Ada")).to_contain_text("recherche")
+    _button(row, "Modifier", "recherche").click()
     groups.get_by_role("checkbox", name="modele-g").uncheck()
     groups.get_by_test_id("save").click()
     expect(row).not_to_contain_text("modele-g")
 
-    _button(row, "Supprimer", "etudes").press("Enter")
+    _button(row, "Supprimer", "recherche").press("Enter")
     page.get_by_test_id("confirm-yes").press("Enter")
     expect(groups).to_contain_text("Aucun groupe")
-    expect(people.get_by_role("row", name="Dupont, Ada")).not_to_contain_text("etudes")
+    expect(people.get_by_role("row", name="Dupont, Ada")).not_to_contain_text("recherche")
     assert violations(page) == []
+
+    key = {"name": "cle-d-ada", "person": "Dupont, Ada", "scopes": ["models"]}
+    _, body = _call(administered, "POST", "/api/admin/keys", key)
+    headers = {"authorization": f"Bearer {json.loads(body)['key']}"}
+    assert page.request.get(f"{administered.url}/v1/models", headers=headers).ok
+    _button(people, "Supprimer", "Dupont, Ada").press("Enter")
+    expect(page.get_by_test_id("confirm")).to_contain_text("révoquées")
+    assert violations(page) == []
+    page.get_by_test_id("confirm-yes").press("Enter")
+    expect(people).to_contain_text("Aucune personne")
+    expect(people.get_by_role("heading", level=3)).to_be_focused()
+    assert page.request.get(f"{administered.url}/v1/models", headers=headers).status == 401
 
 
 def test_accounts_are_shown_filtered_and_saved(
