@@ -57,7 +57,8 @@ def test_usage_and_statement(used: tuple[str, int, str], tmp_path: Path) -> None
     assert "small" in (text := run(url, tmp_path)) and "no price" in text
     found = json.loads(run(url, tmp_path, "statement", "rennes", month, "--json"))
     assert (found["tokens_in"], found["verified"]) == (tokens, True)
-    assert "agrees with the accounts" in run(url, tmp_path, "statement", "rennes", month)
+    text = run(url, tmp_path, "statement", "rennes", month)
+    assert "prices of the month; agrees with the accounts" in text
     unknown = support.chappe(
         "usage", "statement", "nobody", month, data_dir=tmp_path, CHAPPE_DATABASE_URL=url
     )
