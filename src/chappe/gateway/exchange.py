@@ -272,8 +272,11 @@ class Exchange:
         if status == 200 and kind.startswith(b"text/event-stream"):
             await self._open_stream(choice, response)
             return
-        self.body = await response.read() if response.unread else response.take()
-        self._heard_at = time.perf_counter()
+        if response.unread:
+            self.body = await response.read()
+            self._heard_at = time.perf_counter()
+        else:
+            self.body = response.take()
         if status == 200:
             read_whole(self.body, kind, account, choice.most_tokens)
             self.outcome = "completed"

@@ -4,7 +4,7 @@ prometheus-client's own counters take a lock and a lookup for each increment, te
 here an increment is an addition, and the shape is made by a collector at the scrape.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from operator import attrgetter
@@ -26,12 +26,12 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 12
 _OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
-_TOGETHER = 64
+_TOGETHER = 256
 _TIMES = (
-    ("model_time_to_first_token", "ttft_ms"),
-    ("model_request", "duration_ms"),
-    ("gateway_queue", "queue_ms"),
-    ("gateway_overhead", "overhead_ms"),
+    ("model_time_to_first_token", attrgetter("ttft_ms")),
+    ("model_request", attrgetter("duration_ms")),
+    ("gateway_queue", attrgetter("queue_ms")),
+    ("gateway_overhead", attrgetter("overhead_ms")),
 )
 
 
@@ -45,12 +45,19 @@ class _Histogram:
         self.bounds = bounds
         self.values: dict[tuple[str, ...], list[float]] = {}
 
-    def observe(self, labels: tuple[str, ...], value: float) -> None:
+    def observe(self, labels: tuple[str, ...], values: list[float]) -> None:
+        """Count observations."""
         counts = self.values.get(labels)
         if counts is None:
             counts = self.values[labels] = [0.0] * (len(self.bounds) + 2)
-        counts[bisect_left(self.bounds, value)] += 1
-        counts[-1] += value
+        counts[-1] += sum(values)
+        values.sort()
+        below = 0
+        for index, bound in enumerate(self.bounds):
+            upto = bisect_right(values, bound, below)
+            counts[index] += upto - below
+            below = upto
+        counts[-2] += len(values) - below
 
     def family(self) -> HistogramMetricFamily:
         family = HistogramMetricFamily(self.name, self.text, labels=self.labels)
@@ -99,29 +106,28 @@ class GatewayMetrics(Collector):
         self._refusals[model, code] += 1
 
     def settled(self, account: Account) -> None:
-        """A request ended. It is counted with others, later: at a scrape, or at the 512th."""
+        """A request ended. It is counted with others, later: when there are enough, or at a scrape."""
         self._settled.append(account)
         if len(self._settled) >= _TOGETHER:
             self._count()
 
     def _count(self) -> None:
         settled, self._settled = self._settled, []
+        by_model: defaultdict[str, list[Account]] = defaultdict(list)
         for account in settled:
-            model, outcome = account.model, account.outcome
-            self._requests[model, outcome] += 1
-            if account.tokens_origin == "engine":
-                self._tokens[model, "in"] += account.tokens_in or 0
-                self._tokens[model, "out"] += account.tokens_out or 0
-            if account.energy_wh:
-                self._energy[(model,)] += account.energy_wh
+            by_model[account.model].append(account)
+            self._requests[account.model, account.outcome] += 1
             if account.attempts > 1:
-                self._retries[model, outcome] += account.attempts - 1
-        for name, field in _TIMES:
-            histogram = self._histograms[name]
-            read = attrgetter("model", field)
-            for model, value in map(read, settled):
-                if value is not None:
-                    histogram.observe((model,), value / 1000)
+                self._retries[account.model, account.outcome] += account.attempts - 1
+        for model, accounts in by_model.items():
+            told = [account for account in accounts if account.tokens_origin == "engine"]
+            self._tokens[model, "in"] += sum([account.tokens_in or 0 for account in told])
+            self._tokens[model, "out"] += sum([account.tokens_out or 0 for account in told])
+            if energy := sum([account.energy_wh or 0.0 for account in accounts]):
+                self._energy[(model,)] += energy
+            for name, field in _TIMES:
+                times = [time / 1000 for time in map(field, accounts) if time is not None]
+                self._histograms[name].observe((model,), times)
 
     def refusals(self) -> list[tuple[tuple[str, str], int]]:
         """How many requests weren't admitted, by model and code."""

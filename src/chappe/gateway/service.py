@@ -33,6 +33,7 @@ from chappe.gateway.engines.detection import Examination, examine
 from chappe.gateway.engines.probing import Prober
 from chappe.gateway.exchange import Exchange
 from chappe.gateway.http.audio import AudioRequest
+from chappe.gateway.http.outbox import Outbox
 from chappe.gateway.http.request import Operation, Request, read_request
 from chappe.gateway.http.upstream import Pool
 from chappe.gateway.metrics import GatewayMetrics
@@ -61,7 +62,8 @@ class Gateway:
         self._settings = settings
         self.replica_id = uuid.uuid4()
         self.connections = Connections(database_url, settings.database_connections)
-        self.upstream = Pool()
+        self.outbox = Outbox()
+        self.upstream = Pool(self.outbox)
         self.metrics = GatewayMetrics()
         self.tracing = Tracing(settings.otlp_endpoint)
         self.dispatcher = Dispatcher()

@@ -82,7 +82,7 @@ def make_gateway_server(app: Any, gateway: Gateway, settings: Settings) -> Serve
     """A server whose requests to models take the short way."""
     names = None if "*" in settings.hosts else frozenset(h.lower().encode() for h in settings.hosts)
     door = Door(gateway, settings.max_body_bytes, names)
-    return make_server(app, protocol_for(door.answer, settings.max_body_bytes))
+    return make_server(app, protocol_for(door.answer, settings.max_body_bytes, gateway.outbox))
 
 
 async def serve_light(settings: Settings, database_url: str, listening: socket.socket) -> None:

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _LEAST_SEGMENTS = 8
 _TYPICAL_BYTES = 512
+_HEADER_BYTES = HEADER.size
+_write_header = HEADER.pack_into
 
 
 class _Segment:
@@ -145,13 +147,14 @@ class Journal:
         """Write a record: its payload first, so that a torn one reads as the end."""
         size = len(payload)
         segment = self._tail
-        if segment is None or segment.end + HEADER.size + size > self._size:
+        if segment is None or segment.end + _HEADER_BYTES + size > self._size:
             segment = self._next()
         at = segment.end
-        segment.end = end = at + HEADER.size + size
+        begin = at + _HEADER_BYTES
+        segment.end = end = begin + size
         data = segment.data
-        data[at + HEADER.size : end] = payload
-        HEADER.pack_into(data, at, size, crc32(payload, kind), kind)
+        data[begin:end] = payload
+        _write_header(data, at, size, crc32(payload, kind), kind)
         self._room -= end - at
         return segment
 

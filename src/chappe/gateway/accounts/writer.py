@@ -15,7 +15,7 @@ from chappe.gateway.accounts.rows import write
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 1000
 _EVERY_SECONDS = 0.5
 _PAUSES = (0.5, 1.0, 2.0, 5.0)
 

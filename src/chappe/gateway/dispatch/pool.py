@@ -301,7 +301,8 @@ class Pool:
             self._look_later(endpoint, running.due)
         if job.prefix:
             self._prefixes.record(job.prefix, endpoint.index, endpoint.odometer)
-        self._changed(endpoint, now)
+        if endpoint is not self._only or endpoint.elsewhere:
+            self._changed(endpoint, now)
         return running
 
     def first_token(self, running: Running, now: float) -> None:
@@ -341,7 +342,8 @@ class Pool:
                 state.limit.served(beside, ratio, now, now - running.began)
         elif outcome != "cancelled":
             self._failed(state, now)
-        self._changed(state, now)
+        if state is not self._only or state.elsewhere:
+            self._changed(state, now)
 
     def _failed(self, state: EndpointState, now: float) -> None:
         others = [s for s in self._list if s is not state and s.health.state == "healthy"]

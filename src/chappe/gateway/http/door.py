@@ -1,7 +1,9 @@
 """Answers calls for inference. Who may call: a key with the right `models`, always."""
 
+import asyncio
 import logging
 import uuid
+from functools import lru_cache
 from urllib.parse import quote
 
 import msgspec
@@ -11,7 +13,7 @@ from chappe.core.i18n import choose_language
 from chappe.gateway.exchange import Exchange
 from chappe.gateway.http.audio import AudioRequest
 from chappe.gateway.http.envelope import envelope, refusal, retry_after
-from chappe.gateway.http.protocol import Call
+from chappe.gateway.http.protocol import Call, ClientGoneError
 from chappe.gateway.http.request import Request, read_request
 from chappe.gateway.service import Gateway
 from chappe.gateway.terms import read_terms
@@ -44,7 +46,7 @@ class Door:
         self._hosts = hosts
 
     async def answer(self, call: Call) -> None:
-        """Answer one call."""
+        """Answer one call; cancelled when its client leaves."""
         exchange: Exchange | None = None
         status = 499
         try:
@@ -63,15 +65,20 @@ class Door:
         except ChappeError as error:
             status = error.status
             self._refuse(call, exchange, error)
+        except (asyncio.CancelledError, ClientGoneError):
+            pass
         except Exception as error:
             log.error("unexpected", exc_info=error)
             status = 500
             request_id = self._request_id(exchange)
             self._refuse(call, exchange, ChappeError("internal", 500, request_id=request_id))
         finally:
-            if exchange is not None:
-                exchange.close()
-            self._gateway.metrics.answered(call.operation, status)
+            try:
+                if exchange is not None:
+                    exchange.close()
+                self._gateway.metrics.answered(call.operation, status)
+            finally:
+                call.ended()
 
     def _check_host(self, host: bytes) -> None:
         if self._hosts is not None and not _known(host, self._hosts):
@@ -144,8 +151,9 @@ class Door:
         account = exchange.account
         assert account is not None
         lines = b"x-request-id: %b\r\n" % account.id.hex.encode()
-        if exchange.reservation is not None:
-            lines += self._gateway.quotas.header_lines(exchange.reservation)
+        reservation = exchange.reservation
+        if reservation is not None:
+            lines += self._gateway.quotas.header_lines(reservation)
         if self._gateway.tell_endpoint and exchange.endpoint is not None:
             lines += b"x-chappe-endpoint: %b\r\n" % _header(exchange.endpoint.name)
         if exchange.model.name != exchange.request.model:
@@ -161,6 +169,7 @@ def _header(value: str) -> bytes:
     return quote(value, safe=_PLAIN).encode()
 
 
+@lru_cache(maxsize=1024)
 def _known(host: bytes, hosts: frozenset[bytes]) -> bool:
     name = host if host.endswith(b"]") else host.rsplit(b":", 1)[0]
     return name.strip(b"[]").lower() in hosts

@@ -7,13 +7,14 @@ for both ways.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from chappe.gateway.http.outbox import BatchedTransport, Outbox
 from chappe.gateway.http.request import OPERATIONS, Operation
 
 _MAX_HEADER_BYTES = 65_536
@@ -98,6 +99,7 @@ class Call:
 
     def body_complete(self) -> None:
         """The body is all there."""
+        self._protocol.outbox.heard += 1
         self._ready = True
         if self._turn:
             self._begin()
@@ -114,9 +116,10 @@ class Call:
         protocol.tasks.add(task)
 
     def ended(self) -> None:
-        """Its task is over."""
-        if self._task is not None:
-            self._protocol.tasks.discard(self._task)
+        """Its task is over, with an answer or without."""
+        if not self.response_complete:
+            self.abort()
+        self._protocol.tasks.discard(self._task)
 
     # The answer
 
@@ -202,10 +205,11 @@ Answer = Callable[[Call], Awaitable[None]]
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """A connection. `answer` and `body_limit` are set by :func:`protocol_for`."""
+    """A connection. What is declared here is set by :func:`protocol_for`."""
 
     answer: Any
     body_limit: int
+    outbox: Outbox
     _swept: set[int]
 
     def __init__(
@@ -216,7 +220,11 @@ class GatewayProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._header_bytes = 0
+        # The size of the piece that came last; is a head on its way; what came of it, but for the
+        # pieces in which it began and ended.
+        self._piece = 0
+        self._in_head = False
+        self._head_bytes = 0
         # Since when a request is on its way here, 0 when none is.
         self._receiving_since = 0.0
         self._heard_at = 0.0
@@ -265,47 +273,57 @@ class GatewayProtocol(HttpToolsProtocol):
             )
         return self._common
 
+    # asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        batched = BatchedTransport(cast(asyncio.Transport, transport), self.outbox)
+        super().connection_made(cast(asyncio.Transport, batched))
+
     # httptools
 
     def data_received(self, data: bytes) -> None:
         if self._receiving_since:
             self._heard_at = self.loop.time()
+        in_head, self._piece = self._in_head, len(data)
         super().data_received(data)
+        if in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEADER_BYTES:
+                self.transport.abort()  # of one that doesn't end, nothing is told to us before
 
     def on_message_begin(self) -> None:
         self.url = b""
-        self.expect_100_continue = False
         self.headers = []
-        self._header_bytes = 0
         self._receiving_since = self._heard_at = self.loop.time()
         self._idle_since = 0.0
+        self._in_head = True
+        self._head_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > _MAX_HEADER_BYTES:
-            self.transport.abort()
-            raise ValueError("headers too large")
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._piece > _MAX_HEADER_BYTES or self._head_bytes:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > _MAX_HEADER_BYTES:
+                self.transport.abort()
+                raise ValueError("headers too large")
         operation = _FAST.get(self.url) if self.parser.get_method() == b"POST" else None
         if operation is None or self.parser.should_upgrade():
             self._receiving_since = 0.0
-            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            url, headers = self.url, self.headers
             super().on_message_begin()
             self.url = url
             self.headers.extend(headers)
-            self.expect_100_continue = expects
+            self.expect_100_continue = _expects_continue(dict(headers))
             super().on_headers_complete()
             return
         before = self.cycle
         modern = self.parser.get_http_version() != "1.0"
         call = Call(self, operation, modern and self.parser.should_keep_alive(), modern)
         self.cycle = call  # type: ignore[assignment]
-        if self.expect_100_continue:
+        if _expects_continue(call.headers):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if before is None or before.response_complete:
             call.turn()
@@ -353,26 +371,26 @@ class GatewayProtocol(HttpToolsProtocol):
             super().shutdown()
 
 
-def protocol_for(answer: Answer, body_limit: int) -> type[GatewayProtocol]:
+def _expects_continue(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"expect", b"").lower() == b"100-continue"
+
+
+def protocol_for(answer: Answer, body_limit: int, outbox: Outbox) -> type[GatewayProtocol]:
     """A protocol class for `uvicorn.Config(http=…)`.
 
     Args:
-        answer: answers a call; cancelled when its client leaves.
+        answer: answers a call; cancelled when its client leaves. Says when it is over, by
+            :meth:`Call.ended`.
         body_limit: largest body in bytes; `Call.too_large` tells of a larger one.
     """
-
-    async def guarded(call: Call) -> None:
-        try:
-            await answer(call)
-        except (asyncio.CancelledError, ClientGoneError):
-            pass
-        finally:
-            if not call.response_complete:
-                call.abort()
-            call.ended()
 
     return type(
         "BoundGatewayProtocol",
         (GatewayProtocol,),
-        {"answer": staticmethod(guarded), "body_limit": body_limit, "_swept": set()},
+        {
+            "answer": staticmethod(answer),
+            "body_limit": body_limit,
+            "outbox": outbox,
+            "_swept": set(),
+        },
     )

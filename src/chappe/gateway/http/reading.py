@@ -1,5 +1,6 @@
 """What is read of an answer as it goes by: usage, the first token, the text so far, the end."""
 
+import re
 from typing import Any, Protocol
 
 import msgspec
@@ -12,6 +13,8 @@ from chappe.gateway.http.upstream import UpstreamCutError
 _NONE = msgspec.Raw(b"")
 _EMPTY = frozenset((b"", b"null", b'""', b"[]"))
 DONE = b"data: [DONE]\n\n"
+# A JSON string that isn't empty (RFC 8259, section 7).
+_TEXT = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))++"').fullmatch
 
 
 class Counts(Protocol):
@@ -106,7 +109,7 @@ class _Chunk(msgspec.Struct):
 
 
 _CHUNK = msgspec.json.Decoder(_Chunk)
-_TEXT = msgspec.json.Decoder(str)
+_STRING = msgspec.json.Decoder(str)
 
 
 class StreamReader(Protocol):
@@ -122,6 +125,44 @@ class StreamReader(Protocol):
         """
 
 
+class _Frame:
+    """What stands around the text in a stream's events: most of them differ in nothing else, and
+    needn't be decoded one by one.
+
+    Attributes:
+        before, after: of an event that was decoded; the default is in no event.
+        begin, end: where the text begins, and ends (from the end).
+    """
+
+    __slots__ = ("_learned_at", "_lessons", "after", "before", "begin", "end")
+
+    def __init__(self) -> None:
+        self.before = self.after = b"\0"
+        self.begin = self.end = 0
+        self._lessons = 8
+        self._learned_at = 0
+
+    def learn(self, event: bytes, content: bytes, tokens: int) -> None:
+        """Take an event that holds `content`, token number `tokens`, and nothing else that counts.
+
+        Engines whose every event differs are given up on.
+        """
+        if tokens - self._learned_at > 2:
+            self._lessons = max(self._lessons, 2)
+        if not self._lessons:
+            return
+        self._lessons -= 1
+        self._learned_at = tokens
+        # In a JSON string the quotes would have a backslash before them: this is the key itself.
+        before, key, rest = event.partition(b'"content":')
+        value = rest.lstrip(b" ")
+        if not value.startswith(content) or b'"content":' in rest:
+            return
+        self.before = before + key + rest[: len(rest) - len(value)]
+        self.after = value[len(content) :]
+        self.begin, self.end = len(self.before), -len(self.after)
+
+
 class ChatReader:
     """Streamed chat completions.
 
@@ -134,8 +175,8 @@ class ChatReader:
     """
 
     __slots__ = (
-        "_counts", "_first", "_identity", "_most", "_request", "_splitter", "_used_before",
-        "complete", "finished", "text", "tokens",
+        "_counts", "_first", "_frame", "_identity", "_most", "_request", "_splitter",
+        "_used_before", "complete", "finished", "text", "tokens",
     )  # fmt: skip
 
     def __init__(self, request: Request, counts: Counts, most: int) -> None:
@@ -144,6 +185,7 @@ class ChatReader:
         self._most = most
         self._splitter = EventSplitter()
         self._first = b""
+        self._frame = _Frame()
         self._identity: dict[str, Any] | None = None
         self._used_before = 0
         self.finished = False
@@ -153,6 +195,15 @@ class ChatReader:
 
     def feed(self, data: bytes) -> bytes:
         """See :class:`StreamReader`."""
+        frame = self._frame
+        if data.startswith(frame.before) and data.endswith(frame.after):
+            text = data[frame.begin : frame.end]
+            if _TEXT(text) and not self._splitter.buffer:
+                self._counts.content()
+                self.tokens += 1
+                if self.text is not None:
+                    self.text.append(text)
+                return data
         try:
             events = self._splitter.feed(data)
         except ValueError as error:
@@ -194,6 +245,12 @@ class ChatReader:
                     self.tokens += 1
                     if self.text is not None:
                         self.text.append(content)
+                    if (
+                        chunk.usage is None
+                        and choice.finish_reason is None
+                        and self._identity is None
+                    ):
+                        self._frame.learn(event, content, self.tokens)
                 elif not delta.plain or content not in _EMPTY:
                     self._other(delta, content)
             if choice.finish_reason is not None:
@@ -219,7 +276,7 @@ class ChatReader:
 
     def written(self) -> str:
         """The text so far, for another endpoint to go on from."""
-        return "".join(map(_TEXT.decode, self.text or ()))
+        return "".join(map(_STRING.decode, self.text or ()))
 
     def _usage(self, usage: Usage) -> None:
         # After a continuation, what was written before is in the prompt: it is moved back.
@@ -232,6 +289,7 @@ class ChatReader:
     def resume(self) -> None:
         """Another endpoint goes on: its chunks take the identity of the first one's."""
         self._splitter = EventSplitter()
+        self._frame = _Frame()
         first = msgspec.json.decode(self._first) if self._first else {}
         self._identity = {name: first[name] for name in ("id", "created", "model") if name in first}
         self._used_before = self.tokens

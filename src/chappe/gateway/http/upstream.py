@@ -11,12 +11,13 @@ import contextlib
 import ssl
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 import httptools
+
+from chappe.gateway.http.outbox import BatchedTransport, Outbox
 
 _MAX_HEADER_BYTES = 65_536
 _CONNECT_SECONDS = 5.0
@@ -52,8 +53,7 @@ class UpstreamCutError(UpstreamError):
     """The endpoint closed the connection in the middle of its answer, or spoiled it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Scheme, host and port of an endpoint."""
 
     secure: bool
@@ -88,6 +88,7 @@ class _Connection(asyncio.Protocol):
         "keep",
         "loop",
         "more",
+        "outbox",
         "parser",
         "paused",
         "silence",
@@ -99,9 +100,10 @@ class _Connection(asyncio.Protocol):
         "write_waiter",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox) -> None:
         self.loop = loop
-        self.transport: asyncio.Transport | None = None
+        self.outbox = outbox
+        self.transport: BatchedTransport | None = None
         self.waiter: asyncio.Future[None] | None = None
         self.sink: Sink | None = None
         self.write_waiter: asyncio.Future[None] | None = None
@@ -135,7 +137,7 @@ class _Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = BatchedTransport(cast(asyncio.Transport, transport), self.outbox)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.head_complete and not self.complete and self._lengthless():
@@ -161,6 +163,7 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.answered = True
+        self.outbox.heard += 1
         self.deadline = self.loop.time() + self.silence
         try:
             self.parser.feed_data(data)
@@ -351,13 +354,15 @@ class Pool:
     """Connections to endpoints, kept for reuse.
 
     Args:
+        outbox: sends what is written; its own where none is given.
         idle: most idle connections kept for each endpoint.
     """
 
-    def __init__(self, idle: int = 1024) -> None:
+    def __init__(self, outbox: Outbox | None = None, idle: int = 1024) -> None:
         self._idle: defaultdict[Origin, list[_Connection]] = defaultdict(list)
         self._active: set[_Connection] = set()
         self._limit = idle
+        self._outbox = outbox or Outbox()
         self._tls: ssl.SSLContext | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -438,7 +443,7 @@ class Pool:
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(loop),
+                    lambda: _Connection(loop, self._outbox),
                     origin.host,
                     origin.port,
                     ssl=self._tls if origin.secure else None,
