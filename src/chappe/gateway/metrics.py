@@ -106,7 +106,7 @@ class GatewayMetrics(Collector):
         self._refusals[model, code] += 1
 
     def settled(self, account: Account) -> None:
-        """A request ended. It is counted with others, later: when there are enough, or at a scrape."""
+        """A request ended. It is counted with others: when there are enough, or at a scrape."""
         self._settled.append(account)
         if len(self._settled) >= _TOGETHER:
             self._count()
