@@ -57,6 +57,11 @@ def test_models_and_endpoints(
     command("endpoint", "drain", "gpu")
     assert told(command("endpoint", "list", "--json"))[0]["drained"]
     command("endpoint", "resume", "gpu")
+    for options in (("--secret-file", "nowhere"), ("--url", "http://169.254.169.254/v1")):
+        said = command("endpoint", "set", "gpu", *options, code=1).stderr
+        assert said.count("\n") == 1 and options[1] in said
+    said = command("limit", "set", "people", "tokens", "5", "--per", "day", code=1).stderr
+    assert "people" in said and "installation" in said
     assert "gpu" in command("model", "remove", "big", code=1).stderr
     refused = command("model", "retire", "big", "--replacement", "smal", code=1, LANG="en").stderr
     assert 'model "big", replacement' in refused and "There is: small." in refused

@@ -63,9 +63,14 @@ def test_usage_and_statement(used: tuple[str, int, str], tmp_path: Path) -> None
         "usage", "statement", "nobody", month, data_dir=tmp_path, CHAPPE_DATABASE_URL=url
     )
     assert unknown.returncode == 1 and unknown.stderr.count("\n") == 1
-    for options in (("--from", "2026-12-01", "--to", "2026-11-01"), ("--model", "smal")):
+    for options in (
+        ("--from", "2026-12-01", "--to", "2026-11-01"),
+        ("--model", "smal"),
+        ("--outcome", "complete"),
+    ):
         refused = support.chappe("usage", *options, data_dir=tmp_path, CHAPPE_DATABASE_URL=url)
         assert refused.returncode == 1 and refused.stderr.count("\n") == 1, refused.stderr
-        assert options[-1] in refused.stderr or "doit précéder" in refused.stderr
+        told = {"--from": "doit précéder", "--model": "smal", "--outcome": "completed"}
+        assert told[options[0]] in refused.stderr
     wrong = support.chappe("usage", "--by", "colour", data_dir=tmp_path, CHAPPE_DATABASE_URL=url)
     assert wrong.returncode == 2 and "organisation" in wrong.stderr

@@ -203,7 +203,7 @@ async def test_every_parameter_of_every_address(api: Api) -> None:
             "une limite de tous sur un modèle",
         ),
         (
-            '[[limits]]\nsubject = "people"\nmeasure = "concurrency"\namount = 1',
+            '[[models]]\nname = "m"\ngrants = ["people"]',
             "« people » ; sont possibles : organisation:…",
         ),
     ],

@@ -15,6 +15,7 @@ from chappe.core.connections import Connection, Connections
 from chappe.core.database import migrate
 from chappe.core.database_server import DatabaseServer
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import wrong
 from chappe.gateway.catalogue import Endpoint
 from chappe.gateway.catalogue import administration as admin
 from chappe.gateway.catalogue import apply as declarative
@@ -229,8 +230,7 @@ def endpoint_set(
             pairs = [item.partition("=") for item in serves]
             values["serves"] = {mine: theirs or mine for mine, _, theirs in pairs}
         if secret_file is not None:
-            stdin = str(secret_file) == "-"
-            values["secret"] = (sys.stdin.read() if stdin else secret_file.read_text()).strip()
+            values["secret"] = _text(secret_file, "invalid_request").strip()
         if values.get("engine") == "auto":
             given = {"engine": "openai"}
             values["engine"] = await _detected(_described(EndpointSpec, values | given))
@@ -442,7 +442,7 @@ def apply_command(
     """Compare a declarative file with the catalogue, and make it so."""
 
     async def work(connection: Connection, cipher: Cipher) -> list[declarative.Change]:
-        wanted = declarative.read_file(_text(file))
+        wanted = declarative.read_file(_text(file, "catalogue_file"))
         return await declarative.make_so(
             connection,
             SYSTEM,
@@ -465,8 +465,9 @@ def apply_command(
         sys.exit(2)
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, code: str) -> str:
     try:
         return sys.stdin.read() if str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ChappeError("catalogue_file", 422, reason=str(error)) from None
+    except (OSError, UnicodeDecodeError):
+        reason = wrong("file_unreadable", path=file)
+        raise ChappeError(code, 422, reason=reason) from None

@@ -4,14 +4,17 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 import typer
 
 from chappe.cli.running import with_runtime
 from chappe.core.connections import Connection, Connections
+from chappe.core.errors import ChappeError
+from chappe.core.invalid import at, wrong
 from chappe.core.settings import load_settings
+from chappe.gateway.accounts.account import Outcome
 from chappe.gateway.accounts.choosing import refuse_unknown
 from chappe.gateway.accounts.months import last_month
 from chappe.gateway.accounts.reading import DIMENSIONS, Dimension, Selection
@@ -20,6 +23,7 @@ from chappe.gateway.accounts.statement import Statement, statement
 from chappe.gateway.accounts.table import statement_csv, usage_csv
 from chappe.gateway.accounts.usage import Period, UsageLine, usage
 from chappe.gateway.configured import configured_models
+from chappe.gateway.http.request import Operation
 from chappe.identity import SYSTEM
 from chappe.server.runtime import Runtime
 
@@ -61,6 +65,10 @@ def read(
     end: Annotated[datetime | None, typer.Option("--to", help="Before this; in UTC.")] = None,
     organisation: Annotated[str | None, typer.Option(help="Only this one.")] = None,
     model: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    operation: Annotated[str | None, typer.Option(help=", ".join(get_args(Operation)))] = None,
+    outcome: Annotated[str | None, typer.Option(help=", ".join(get_args(Outcome)))] = None,
     as_csv: Csv = False,
     as_json: Json = False,
 ) -> None:
@@ -73,7 +81,16 @@ def read(
     first = begin.replace(tzinfo=UTC) if begin else last_month(last)
 
     async def work(connection: Connection) -> list[UsageLine]:
-        selection = Selection(begin=first, end=last, organisation=organisation, model=model)
+        selection = Selection(
+            begin=first,
+            end=last,
+            organisation=organisation,
+            model=model,
+            endpoint=endpoint,
+            site=site,
+            operation=_one_of("operation", operation, get_args(Operation)),
+            outcome=_one_of("outcome", outcome, get_args(Outcome)),
+        )
         found = await usage(connection, SYSTEM, selection, groups, period)
         if not found:
             served = {item.model.name for item in configured_models(load_settings())}
@@ -87,6 +104,13 @@ def read(
         typer.echo(_json(lines))
     else:
         _print_usage(lines)
+
+
+def _one_of(name: str, value: str | None, possible: tuple[str, ...]) -> str | None:
+    if value is not None and value not in possible:
+        reason = at(f"--{name}", wrong("literal_error", expected=", ".join(possible)))
+        raise ChappeError("invalid_request", 422, reason=reason)
+    return value
 
 
 def _dimensions(names: list[str]) -> list[Dimension]:

@@ -424,7 +424,10 @@ async def limits(
 async def _limit_subject(connection: Connection, spec: LimitSpec) -> tuple[str, uuid.UUID | None]:
     if spec.subject in ("installation", "model"):
         return spec.subject, None
-    return await resolve_subject(connection, spec.subject, ("organisation", "person", "key"))
+    kinds = ("organisation", "person", "key")
+    if spec.subject.partition(":")[0] not in kinds:
+        raise ChappeError("unknown_subject", 422, subject=spec.subject[:200])
+    return await resolve_subject(connection, spec.subject, kinds)
 
 
 async def resolve_subject(
