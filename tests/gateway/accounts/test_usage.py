@@ -431,5 +431,5 @@ async def test_what_is_known_but_had_no_use_then_answers_with_nothing(world: Wor
 
 async def test_a_time_that_ends_with_a_month_begins_with_it(world: World) -> None:
     operator = world.reader("lyon", "operate")
-    _, answer = await ask(world, operator, "/api/admin/usage?to=2026-11-01T00:00:00Z")
-    assert answer["begin"].startswith("2026-10-01")
+    _, answer = await ask(world, operator, "/api/admin/usage?to=2020-11-01T00:00:00Z")
+    assert answer["begin"].startswith("2020-10-01")
