@@ -93,6 +93,18 @@ def test_problems_speak_the_readers_language(demo: support.Running) -> None:
     assert (french, english) == ("Introuvable", "Not found")
 
 
+def test_what_is_wrong_with_a_body_is_said_in_french(demo: support.Running) -> None:
+    for body, code, told in (
+        (b"{", "invalid_request", "ce n'est pas du JSON lisible"),
+        (b"\xff", "invalid_request", "le corps de la demande est illisible"),
+        ({"query": 3}, "invalid_request", "query\u00a0: un texte est attendu"),
+        ({"query": "x" * 1_000_000}, "body_too_large", "1000000 octets"),
+    ):
+        status, problem, _ = call(demo, "/api/search", body, accept_language="fr")
+        assert status in (400, 413, 422) and problem["code"] == code, problem
+        assert told in problem["detail"]
+
+
 def test_a_wrong_key_is_refused_even_where_none_is_needed(demo: support.Running) -> None:
     assert call(demo, "/api/search", {"query": "x"}, key="chp_no")[0] == 401
     assert call(demo, "/api/search", {"query": "x"}, key=None)[0] == 200
