@@ -1,5 +1,6 @@
 """Administration of keys, people and groups: each organisation its own, and nothing tells more."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -326,3 +327,45 @@ async def test_a_manager_removes_nobody_who_has_a_key_beyond_its_own(two: World)
         assert (await two.call(who, "GET", "me")).status_code == 200, "all or nothing"
     assert (await two.call("operator", "DELETE", f"people/{person}")).status_code == 204
     assert (await two.call("o", "GET", "me")).status_code == 401
+
+
+async def test_changes_at_the_same_moment_never_wait_for_each_other(two: World) -> None:
+    """Removing somebody touches what making, replacing and revoking their keys touches."""
+    for turn in range(8):
+        name = f"Ada {turn}"
+        person = (await two.call("operator", "POST", "people", {"name": name})).json()["id"]
+        group = (await two.call("operator", "POST", "groups", {"slug": f"g{turn}"})).json()["id"]
+        spec = {"name": "k", "person": name, "organisation": "default"}
+        keys = [(await two.call("operator", "POST", "keys", spec)).json()["id"] for _ in range(3)]
+        answers = await asyncio.gather(
+            two.call("operator", "POST", f"keys/{keys[0]}/rotate", {}),
+            two.call("operator", "DELETE", f"people/{person}"),
+            two.call("operator", "DELETE", f"keys/{keys[1]}"),
+            two.call("operator", "POST", "keys", spec),
+            two.call("operator", "PUT", f"groups/{group}", {"slug": f"n{turn}", "name": "n"}),
+            two.call("operator", "POST", "groups", {"slug": f"n{turn}"}),
+            two.call("operator", "PUT", f"groups/{group}/members/{person}"),
+        )
+        assert all(answer.status_code < 500 for answer in answers), [a.text for a in answers]
+
+
+async def test_of_two_who_replace_a_secret_one_is_told(two: World) -> None:
+    """The second would end the first secret at once: only the last but one goes on working."""
+    key_id = await two.key_id("lyon/user")
+
+    async def seen() -> dict[str, str]:
+        listed = (await two.call("lyon/manager", "GET", "keys")).json()
+        return {"if-match": next(row["etag"] for row in listed if row["id"] == key_id)}
+
+    match = await seen()
+    await two.call("lyon/user", "GET", "me")
+    assert await seen() == match, "its use doesn't change what it is"
+    path = f"keys/{key_id}/rotate"
+    answers = await asyncio.gather(
+        *(two.call("lyon/manager", "POST", path, {}, match) for _ in range(2))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+    assert (await two.call("lyon/user", "GET", "me")).status_code == 200
+    assert (await two.call("lyon/manager", "POST", path, {}, await seen())).status_code == 200
+    other = await two.call("nantes/manager", "POST", path, {}, {"if-match": "*"})
+    assert other.status_code == 412, "as for one that doesn't exist"

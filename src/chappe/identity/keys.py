@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from chappe.core.connections import Connection
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.core.invalid import at, wrong
@@ -26,10 +27,11 @@ from chappe.identity.access import (
     may_hand_on,
     may_revoke,
 )
-from chappe.identity.audit import connection_of, record_in
+from chappe.identity.audit import connection_of, hold, record_in
 from chappe.identity.lookup import digest_of, find_keys, secret_of
 from chappe.identity.models import ApiKey, Organisation, Person
 from chappe.identity.refusals import Refusals, note_key
+from chappe.identity.versions import version_of
 
 _PREFIX = "chp_"
 _SHOWN = 8
@@ -47,6 +49,7 @@ class KeyView:
         prefix: first characters of the secret, to tell keys apart.
         level: sensitivity (0 open, 1 internal, 2 restricted) of whatever is asked with it.
         previous_until: until when the secret that it had before works too.
+        etag: its version; what it is used for isn't part of it.
     """
 
     id: uuid.UUID
@@ -61,6 +64,7 @@ class KeyView:
     person: str | None
     level: int
     previous_until: datetime | None
+    etag: str
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ async def issue_key(
         reason = at("scopes", told)
         raise ChappeError("invalid_request", 422, reason=reason)
     own = administered(actor)
+    await hold(await connection_of(session))
     owner = await session.scalar(select(Organisation).where(Organisation.slug == organisation))
     if owner is None or own not in (None, owner.id):
         raise ChappeError("unknown_organisation", 404, name=organisation)
@@ -241,9 +246,17 @@ async def list_keys(
             person,
             row.level,
             row.previous_expires_at,
+            version_of({"prefix": row.prefix, "revoked": row.revoked_at, "name": row.name}),
         )
         for row, slug, person in await session.execute(query)
     ]
+
+
+async def key_versions(
+    session: AsyncSession, actor: Actor, _connection: Connection
+) -> dict[str, str]:
+    """Versions of the keys that an actor administers, by identifier."""
+    return {str(view.id): view.etag for view in await list_keys(session, administered(actor))}
 
 
 async def authenticate(
@@ -276,6 +289,7 @@ async def authenticate(
 
 async def _changeable(session: AsyncSession, actor: Actor, key_id: uuid.UUID) -> ApiKey:
     own = administered(actor)
+    await hold(await connection_of(session))
     query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
     key = await session.scalar(query.with_for_update())
     if key is None or own not in (None, key.organisation_id):

@@ -1,5 +1,7 @@
 """Organisations' people and groups; each change is in the audit log.
 
+A change begins with :func:`.audit.hold`, so that no two wait for each other.
+
 Who may: with `operate`, all; with `manage`, those of one's own organisation. What belongs to
 another organisation answers exactly as what doesn't exist.
 """
@@ -83,6 +85,7 @@ async def add_person(
     Raises:
         ChappeError: as :func:`find_organisation`; `name_taken`.
     """
+    await hold(connection)
     owner, slug = await find_organisation(connection, actor, organisation)
     rows = await _rows(
         connection,
@@ -167,6 +170,7 @@ async def add_group(
     Raises:
         ChappeError: as :func:`find_organisation`; `name_taken`.
     """
+    await hold(connection)
     owner, of = await find_organisation(connection, actor, organisation)
     rows = await _rows(
         connection,

@@ -121,12 +121,15 @@ async def rotate_key(
     actor: CurrentActor,
     key_id: uuid.UUID,
     rotation: Rotation,
+    seen: Seen,
 ) -> Secret:
     """Give a key a new secret, shown this once; the old one works for some hours more."""
     async with (
         _refusals_audited(request, actor, "key.rotate", str(key_id)),
         request.app.state.database.session() as session,
     ):
+        connection = await connection_of(session)
+        await seen.check(connection, str(key_id), partial(keys.key_versions, session, actor))
         secret = await keys.rotate_key(session, actor, key_id, rotation.hours)
     response.headers["cache-control"] = "no-store"
     return Secret(id=key_id, key=secret)

@@ -108,6 +108,7 @@ export interface Me {
 /** A key, without its secret. */
 export interface Key {
   id: string;
+  etag: string;
   name: string;
   prefix: string;
   scopes: string[];

@@ -58,7 +58,7 @@ export function KeyPart({ operator }: { operator: boolean }) {
         const { key: secret } = await callJson<{ key: string }>(
           `/api/admin/keys/${key.id}/rotate`,
           i18n.language,
-          { method: "POST", body: { hours: OLD_SECRET_HOURS } },
+          { method: "POST", body: { hours: OLD_SECRET_HOURS }, seen: key.etag },
         );
         setMade({ name: key.name, secret });
       },
