@@ -1,4 +1,4 @@
-"""What is read of a stream is the same whether its events are decoded or recognised by their frame."""
+"""A stream reads the same whether its events are decoded or recognised by their frame."""
 
 import json
 from typing import Any

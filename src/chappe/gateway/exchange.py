@@ -250,7 +250,7 @@ class Exchange:
     def _place(self, running: Running) -> Endpoint:
         """It has its place: from now on that is to be given back."""
         self._running = running
-        self.endpoint = endpoint = self._gateway.endpoint(running.state.endpoint.id)
+        self.endpoint = endpoint = self._gateway.endpoints[running.state.endpoint.id]
         self._tried = self._tried | {endpoint.id} if self._tried else frozenset((endpoint.id,))
         account = self.account
         assert account is not None
@@ -311,7 +311,7 @@ class Exchange:
         terms, account = self.terms, self.account
         assert account is not None
         self.span_id = self.span_id or new_span()
-        account.trace_id = account.trace_id or account.id.hex
+        account.trace_id = account.trace_id or account.id
         sampled = terms.sampled or self._gateway.tracing.active
         line = f"traceparent: 00-{account.trace_id}-{self.span_id}-{'01' if sampled else '00'}\r\n"
         return line.encode()

@@ -21,10 +21,10 @@ from chappe.gateway.accounts import Account, Accounts
 from chappe.gateway.accounts.account import new_id
 from chappe.gateway.accounts.retention import enforce
 from chappe.gateway.batches import Batches
-from chappe.gateway.catalogue import Catalogue, Endpoint, Kind, Model
+from chappe.gateway.catalogue import Catalogue, Endpoint, Model
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.gateway.catalogue.source import CatalogueSource
-from chappe.gateway.choices import Choices, Route
+from chappe.gateway.choices import Choices
 from chappe.gateway.configured import configured_models
 from chappe.gateway.dispatch.dispatcher import Dispatcher
 from chappe.gateway.dispatch.job import Priority
@@ -95,6 +95,7 @@ class Gateway:
             self._use,
         )
         self.choices = Choices(self.quotas, self.keys.refusals)
+        self.route = self.choices.route
         self._heads: dict[tuple[str, bytes], bytes] = {}
         self._chats = 0
         self._no_chat = asyncio.Event()
@@ -180,31 +181,19 @@ class Gateway:
         """A catalogue comes into force: nothing that runs is disturbed."""
         self.quotas.set_limits(limits)
         self.catalogue = Catalogue(models, idle)
-        self._endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
+        self.endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
         self._heads.clear()
         self.choices.use(self.catalogue)
         self._energy_limited = any(limit.measure == "energy_wh" for limit in limits)
         self.dispatcher.update(models)
         if hasattr(self, "_prober"):
-            self._prober.watch(self._endpoints.values())
+            self._prober.watch(self.endpoints.values())
 
     def _engine_changed(self) -> None:
         self._heads.clear()
         self.dispatcher.update(self.catalogue.all())
 
     # What an exchange asks for
-
-    def route(self, name: str, kind: Kind, actor: Actor) -> Route:
-        """The models that may answer a request for `name`.
-
-        Raises:
-            ChappeError: `unknown_model` (404), or `model_retired` (410) without a replacement.
-        """
-        return self.choices.route(name, kind, actor)
-
-    def endpoint(self, endpoint_id: str) -> Endpoint:
-        """An endpoint of the catalogue in force."""
-        return self._endpoints[endpoint_id]
 
     def endpoint_head(self, endpoint: Endpoint, content_type: bytes) -> bytes:
         """The header lines of every request to an endpoint."""
@@ -322,7 +311,7 @@ class Gateway:
         queues = self.dispatcher.queues()
         for queue in queues:
             for endpoint in queue["endpoints"]:
-                known = self._endpoints.get(endpoint["id"])
+                known = self.endpoints.get(endpoint["id"])
                 endpoint["name"] = known.name if known else endpoint["id"]
                 endpoint["site"] = known.site if known else ""
                 endpoint["probe"] = self._prober.last(endpoint["id"])
@@ -389,7 +378,7 @@ class Gateway:
                 answer = b"".join(pieces)
             assert exchange.account is not None
             later = seconds_of(exchange.retry_after)
-            return exchange.status, answer, exchange.account.id.hex, later
+            return exchange.status, answer, exchange.account.id, later
 
     @asynccontextmanager
     async def chat(

@@ -119,7 +119,7 @@ def _attributes(operation: str, account: "Account", outcome: str) -> dict[str, A
         "gen_ai.provider.name": "chappe",
         "gen_ai.request.model": account.requested_model,
         "gen_ai.response.model": account.model,
-        "gen_ai.response.id": account.id.hex,
+        "gen_ai.response.id": account.id,
         "gen_ai.usage.input_tokens": account.tokens_in,
         "gen_ai.usage.output_tokens": account.tokens_out,
         "gen_ai.usage.cache_read.input_tokens": account.tokens_cached,

@@ -31,12 +31,12 @@ async def main():
             for _ in range(20):
                 account = random_account(chance)
                 accounts.open(account)
-                os.write(1, b"+%b\\n" % account.id.hex.encode())
+                os.write(1, b"+%b\\n" % account.id.encode())
                 opened.append(account)
                 if chance.random() < 0.9:
                     account = opened.pop(chance.randrange(len(opened)))
                     accounts.settle(account, chance.choice(("completed", "cancelled")), None, 200)
-                    os.write(1, b"-%b\\n" % account.id.hex.encode())
+                    os.write(1, b"-%b\\n" % account.id.encode())
             await asyncio.sleep(0.002)
 
 asyncio.run(main())

@@ -244,7 +244,7 @@ async def test_pages_show_each_account_once(world: World) -> None:
             if (after := page.next) is None:
                 break
     newest = sorted(world.accounts, key=lambda a: (a.started_at, a.id), reverse=True)
-    assert seen == [account.id for account in newest]
+    assert seen == [uuid.UUID(account.id) for account in newest]
 
 
 async def test_csv_says_the_same(world: World) -> None:

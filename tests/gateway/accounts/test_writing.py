@@ -46,7 +46,7 @@ async def test_an_account_has_all_that_is_known(database_url: str, tmp_path: Pat
     account = new_account(
         key_id=uuid.uuid4(), person_id=uuid.uuid4(), organisation_id=uuid.uuid4(), streamed=True
     )
-    account.trace_id = account.id.hex
+    account.trace_id = account.id
     async with running(database_url, tmp_path) as accounts:
         accounts.open(account)
         account.endpoint, account.site = "gpu-1", "rennes"
@@ -67,7 +67,7 @@ async def test_an_account_has_all_that_is_known(database_url: str, tmp_path: Pat
     )
     assert query(database_url, f"select {names} from request_account") == [
         (
-            account.id, account.started_at, account.key_id, account.person_id,
+            uuid.UUID(account.id), account.started_at, account.key_id, account.person_id,
             account.organisation_id, "gpu-1", "rennes", True, "failed", 502, 2, 12, 5, 34, "engine",
             1.5, 0.5, 1.0, 100.0, 0.25, account.trace_id, True, "broken ?x",
         )
@@ -201,7 +201,7 @@ async def test_two_takers_of_the_same_journals(database_url: str, tmp_path: Path
     assert sum(len(t.replicas) for t in taken) == 6
     assert sum(t.settled for t in taken) == sum(t.interrupted for t in taken) == 1200
     ids = {row[0] for row in query(database_url, "select id from request_account")}
-    assert ids == {account.id for account in everything}
+    assert ids == {uuid.UUID(account.id) for account in everything}
     assert totals(database_url)[0] == 2400
     assert list((tmp_path / "journal").iterdir()) == []
 

@@ -18,10 +18,11 @@ _VERSION = 0x7 << 76 | 0x2 << 62
 _RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0x3 << 62)
 
 
-def new_id() -> uuid.UUID:
-    """A time-ordered identifier (RFC 9562, version 7): rows written together lie together."""
+def new_id() -> str:
+    """A time-ordered identifier (RFC 9562, version 7), in 32 hexadecimal digits: rows written
+    together lie together."""
     moment = time.time_ns() // 1_000_000
-    return uuid.UUID(int=moment << 80 | random.getrandbits(80) & _RANDOM | _VERSION)
+    return f"{moment << 80 | random.getrandbits(80) & _RANDOM | _VERSION:032x}"
 
 
 class Account(msgspec.Struct, kw_only=True, array_like=True, eq=False, gc=False):
@@ -41,7 +42,7 @@ class Account(msgspec.Struct, kw_only=True, array_like=True, eq=False, gc=False)
         segment: number of the journal's segment that holds its first record; -1 without one.
     """
 
-    id: uuid.UUID = msgspec.field(default_factory=new_id)
+    id: str = msgspec.field(default_factory=new_id)
     started_at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     actor: str
     key_id: uuid.UUID | None = None
@@ -82,7 +83,9 @@ class Account(msgspec.Struct, kw_only=True, array_like=True, eq=False, gc=False)
         self, tokens_in: int | None, tokens_out: int | None, cached: int | None = None
     ) -> None:
         """Note the engine's own count."""
-        self.tokens_in, self.tokens_out, self.tokens_cached = tokens_in, tokens_out, cached
+        self.tokens_in = tokens_in
+        self.tokens_out = tokens_out
+        self.tokens_cached = cached
         self.tokens_origin = "engine"
 
     def content(self) -> None:

@@ -32,7 +32,7 @@ decode = msgspec.json.Decoder(Account).decode
 
 def identifier(payload: bytes) -> bytes:
     """The account's id in a payload, as text: the array's first item."""
-    return payload[2:38]
+    return payload[2 : payload.index(b'"', 2)]
 
 
 def read_records(

@@ -197,12 +197,14 @@ class Dispatcher:
             return
         now = _now()
         queue.pool.end(running, outcome, now, tokens_in, tokens_out)
+        crowded = bool(queue.room)
         if job is not None:
             actual = (tokens_in or 0) + (tokens_out or 0)
             queue.note_work(actual or job.work, now)
-            if actual and queue.room:
+            if actual and crowded:
                 queue.room.settle(job.priority, job.organisation, job.work, actual)
-        self._serve(queue, now)
+        if crowded or queue.beside:
+            self._serve(queue, now)
 
     def probe(self, endpoint_id: str, ok: bool) -> None:
         """An active probe's answer."""

@@ -162,13 +162,13 @@ class EndpointState:
         """A request is sent: `to_read` of its prompt's tokens aren't in the endpoint's cache."""
         reading = self.reading
         batch, trial = job.priority == "batch", self.health.state == "trial"
-        ahead = self.backlog + to_read
-        streams = self.streams
+        # `backlog`, `streams` and `read.at`, written out: each request passes here.
+        ahead = self.prefill_tokens + self.beside_prefill + self.others_prefill + to_read
+        streams = self.in_flight + self.beside + self.others - len(reading)
+        read = self.read
+        due = now + read.base + ahead * (read.slope + read.by_stream * streams)
         held = job.prompt_tokens + job.output_tokens
-        running = Running(
-            self, now, to_read, ahead, streams, now + self.read.at(ahead, streams), held, batch,
-            trial, job.streamed,
-        )  # fmt: skip
+        running = Running(self, now, to_read, ahead, streams, due, held, batch, trial, job.streamed)
         if not reading:
             self.reading_since = now
             self.oldest = running

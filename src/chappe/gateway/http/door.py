@@ -144,13 +144,13 @@ class Door:
     @staticmethod
     def _request_id(exchange: Exchange | None) -> str:
         account = exchange.account if exchange is not None else None
-        return account.id.hex if account is not None else uuid.uuid4().hex
+        return account.id if account is not None else uuid.uuid4().hex
 
     def _lines(self, exchange: Exchange) -> bytes:
         """What is told beside the answer: identifier, what is left, where it ran, warnings."""
         account = exchange.account
         assert account is not None
-        lines = b"x-request-id: %b\r\n" % account.id.hex.encode()
+        lines = b"x-request-id: %b\r\n" % account.id.encode()
         reservation = exchange.reservation
         if reservation is not None:
             lines += self._gateway.quotas.header_lines(reservation)

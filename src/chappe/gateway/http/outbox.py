@@ -13,85 +13,71 @@ log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """The transports that have something to send at the end of this turn.
+    """What is to be sent at the end of this turn.
 
     Attributes:
         heard: messages that came and weren't answered or passed on yet, about: while there is but
             one, nothing is gained by waiting.
+        waiting: what is to be sent, and by which transports.
     """
 
-    __slots__ = ("_full", "heard")
+    __slots__ = ("heard", "waiting")
 
     def __init__(self) -> None:
-        self._full: list[BatchedTransport] = []
         self.heard = 0
+        self.waiting: list[tuple[asyncio.Transport, bytes]] = []
 
-    def add(self, transport: "BatchedTransport") -> None:
-        """It has something to send."""
-        if not self._full:
+    def put(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Send at the end of the turn."""
+        if not self.waiting:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._full.append(transport)
+        self.waiting.append((transport, data))
 
     def flush(self) -> None:
-        """Send all of it."""
-        full, self._full = self._full, []
+        """Send all of it now."""
+        waiting, self.waiting = self.waiting, []
         # Not everything that comes is answered: one write alone says that nothing is left.
-        self.heard = max(0, self.heard - len(full)) if len(full) > 1 else 0
-        for transport in full:
-            transport.send()
+        self.heard = max(0, self.heard - len(waiting)) if len(waiting) > 1 else 0
+        for transport, data in waiting:
+            if not transport.is_closing():
+                try:
+                    transport.write(data)
+                except Exception as error:
+                    # The others of this turn get what is theirs all the same.
+                    log.error("write_failed", exc_info=error)
+                    transport.abort()
 
 
 class BatchedTransport:
     """A transport of asyncio whose writes go out with those of others, in order."""
 
     __slots__ = (
-        "_outbox", "_pending", "_transport", "abort", "get_extra_info", "get_protocol",
-        "is_closing", "is_reading", "pause_reading", "resume_reading", "set_protocol",
+        "_inner", "_outbox", "abort", "get_extra_info", "get_protocol", "is_closing", "is_reading",
+        "pause_reading", "resume_reading", "set_protocol",
     )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
-        self._transport = transport
+    def __init__(self, inner: asyncio.Transport, outbox: Outbox) -> None:
+        self._inner = inner
         self._outbox = outbox
-        self._pending: list[bytes] = []
-        self.abort = transport.abort
-        self.get_extra_info: Any = transport.get_extra_info
-        self.get_protocol = transport.get_protocol
-        self.is_closing = transport.is_closing
-        self.is_reading = transport.is_reading
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
-        self.set_protocol = transport.set_protocol
+        self.abort = inner.abort
+        self.get_extra_info: Any = inner.get_extra_info
+        self.get_protocol = inner.get_protocol
+        self.is_closing = inner.is_closing
+        self.is_reading = inner.is_reading
+        self.pause_reading = inner.pause_reading
+        self.resume_reading = inner.resume_reading
+        self.set_protocol = inner.set_protocol
 
     def write(self, data: bytes) -> None:
         """Send: at once if this is all there is to do, else at the end of the turn."""
-        pending = self._pending
-        if pending:
-            pending.append(data)
-            return
         outbox = self._outbox
-        if outbox.heard > 1:
-            pending.append(data)
-            outbox.add(self)
+        if outbox.heard > 1 or outbox.waiting:
+            outbox.put(self._inner, data)
         else:
             outbox.heard = 0
-            self._transport.write(data)
-
-    def send(self) -> None:
-        """Send now what was written."""
-        pending = self._pending
-        if not pending:
-            return
-        self._pending = []
-        if self.is_closing():
-            return
-        try:
-            self._transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
-        except Exception as error:
-            # The others of this turn get what is theirs all the same.
-            log.error("write_failed", exc_info=error)
-            self.abort()
+            self._inner.write(data)
 
     def close(self) -> None:
         """Close, once what was written is sent."""
-        self.send()
-        self._transport.close()
+        self._outbox.flush()
+        self._inner.close()

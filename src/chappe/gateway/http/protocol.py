@@ -39,16 +39,17 @@ class Call:
     """
 
     __slots__ = (
-        "_body", "_closing", "_protocol", "_ready", "_size", "_task", "_turn", "chunked",
+        "_body", "_protocol", "_ready", "_size", "_task", "_turn", "chunked",
         "disconnected", "headers", "keep_alive", "operation", "response_complete", "started",
         "too_large",
     )  # fmt: skip
 
     def __init__(
-        self, protocol: "GatewayProtocol", operation: Operation, keep_alive: bool, chunked: bool
-    ) -> None:
+        self, protocol: "GatewayProtocol", operation: Operation, headers: dict[bytes, bytes],
+        keep_alive: bool, chunked: bool,
+    ) -> None:  # fmt: skip
         self.operation = operation
-        self.headers = dict(protocol.headers)
+        self.headers = headers
         self.keep_alive = keep_alive
         self.chunked = chunked
         self.disconnected = False
@@ -60,7 +61,6 @@ class Call:
         self._size = 0
         self._ready = False
         self._turn = False
-        self._closing = False
         self._task: asyncio.Task[None] | None = None
 
     # What uvicorn's protocol expects of a request in progress
@@ -312,18 +312,23 @@ class GatewayProtocol(HttpToolsProtocol):
         operation = _FAST.get(self.url) if self.parser.get_method() == b"POST" else None
         if operation is None or self.parser.should_upgrade():
             self._receiving_since = 0.0
-            url, headers = self.url, self.headers
+            url, given = self.url, self.headers
             super().on_message_begin()
             self.url = url
-            self.headers.extend(headers)
-            self.expect_100_continue = _expects_continue(dict(headers))
+            self.headers.extend(given)
+            self.expect_100_continue = _expects_continue(dict(given))
             super().on_headers_complete()
             return
         before = self.cycle
-        modern = self.parser.get_http_version() != "1.0"
-        call = Call(self, operation, modern and self.parser.should_keep_alive(), modern)
+        headers = dict(self.headers)
+        keep_alive = self.parser.should_keep_alive()
+        # HTTP/1.0 is kept alive only where it asks for it; else it is the version that tells.
+        modern = (
+            keep_alive and b"connection" not in headers
+        ) or self.parser.get_http_version() != "1.0"
+        call = Call(self, operation, headers, modern and keep_alive, modern)
         self.cycle = call  # type: ignore[assignment]
-        if _expects_continue(call.headers):
+        if b"expect" in headers and _expects_continue(headers):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if before is None or before.response_complete:
             call.turn()
@@ -332,8 +337,9 @@ class GatewayProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((call, self.app))  # type: ignore[arg-type]
 
     def on_body(self, body: bytes) -> None:
-        if isinstance(self.cycle, Call):
-            self.cycle.add(body, self.body_limit)
+        cycle = self.cycle
+        if isinstance(cycle, Call):
+            cycle.add(body, self.body_limit)
         else:
             super().on_body(body)
 
@@ -356,7 +362,8 @@ class GatewayProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)

@@ -72,6 +72,7 @@ class Lease:
         waiting: what each request that waits for the database needs.
         full: did the database grant all that was wanted.
         alone: held of our own share, while the database was away.
+        periodic: has it windows; a limit on concurrency has none.
         prompt: is what comes back returned at once, because the limit is small.
         refill_at, warn_from: amounts used from which to ask for more, and to warn.
         denied_until, denied: until when, and from which charge on, asking again is useless.
@@ -79,8 +80,9 @@ class Lease:
 
     __slots__ = (
         "_asked_at", "_boost", "_busy", "_pacing", "_rate", "_told", "alone", "amount", "denied",
-        "denied_until", "full", "held", "late", "limit", "others", "prompt", "rates", "refill_at",
-        "refuses", "spent", "start", "turn", "until", "used", "waiting", "warn_from", "window",
+        "denied_until", "full", "held", "late", "limit", "others", "periodic", "prompt", "rates",
+        "refill_at", "refuses", "spent", "start", "turn", "until", "used", "waiting", "warn_from",
+        "window",
     )  # fmt: skip
 
     def __init__(self, limit: Limit) -> None:
@@ -88,6 +90,7 @@ class Lease:
         self.amount = limit.amount
         self.rates = limit.rates
         self.refuses = limit.action == "refuse"
+        self.periodic = limit.period is not None
         self.start: float | None = None if limit.period else -math.inf
         self.until = -math.inf
         self.window = 0

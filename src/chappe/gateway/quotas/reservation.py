@@ -18,10 +18,11 @@ class Cover:
     Attributes:
         leases: what this process holds of each.
         plain: do they count nothing but requests and tokens.
+        rated: each lease with what it charges for a request, a token read and a token written.
         counts_tokens: must an answer's length be bounded, because tokens are limited.
     """
 
-    __slots__ = ("_lines", "_lines_until", "counts_tokens", "leases", "plain")
+    __slots__ = ("_lines", "_lines_until", "counts_tokens", "leases", "plain", "rated")
 
     def __init__(self, leases: tuple[Lease, ...]) -> None:
         self.leases = leases
@@ -30,6 +31,9 @@ class Cover:
         )
         self.plain = all(
             lease.limit.measure in ("requests", "concurrency", "tokens") for lease in leases
+        )
+        self.rated = tuple(
+            (lease, lease.rates.request, lease.rates.read, lease.rates.written) for lease in leases
         )
         self._lines = b""
         self._lines_until = 0.0
@@ -40,8 +44,8 @@ class Cover:
             return [lease.rates.charge(work) for lease in self.leases]
         read, written = work.tokens_in, work.tokens_out
         return [
-            (rates := lease.rates).request + rates.read * read + rates.written * written
-            for lease in self.leases
+            by_request + by_read * read + by_written * written
+            for _, by_request, by_read, by_written in self.rated
         ]
 
     def header_lines(self, clock: DatabaseClock, now: float) -> bytes:

@@ -117,9 +117,8 @@ class Quotas:
         charges: list[float] = []
         windows: list[int] = []
         beyond = False
-        for lease in cover.leases:
-            rates = lease.rates
-            charge = rates.request + rates.read * read + rates.written * written
+        for lease, by_request, by_read, by_written in cover.rated:
+            charge = by_request + by_read * read + by_written * written
             used = lease.used + charge
             if now >= lease.until or used > lease.held or not lease.refuses:
                 for taken, amount in zip(cover.leases, charges, strict=False):
@@ -290,7 +289,7 @@ class Quotas:
         for lease, charge, window, cost in zip(  # noqa: B905 (a hot path)
             reservation.cover.leases, reservation.charges, reservation.windows, spent
         ):
-            if window == lease.window and now < lease.until and lease.limit.period is not None:
+            if window == lease.window and now < lease.until and lease.periodic:
                 lease.used -= charge - cost  # as Lease.give would
             else:
                 lease.give(charge, cost, window, now)
