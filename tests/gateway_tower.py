@@ -35,6 +35,7 @@ class Server:
             time), "nohttp".
         pace: seconds between words.
         announces: names in its list of models.
+        free: answers wait while it is cleared.
     """
 
     fault: str = ""
@@ -48,6 +49,10 @@ class Server:
     port: int = 0
     upstream_id: str = "up"
     announces: list[str] = field(default_factory=list)
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.free.set()
 
     @property
     def url(self) -> str:
@@ -95,6 +100,7 @@ class Server:
         writer.close()
 
     async def _answer(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        await self.free.wait()
         if self.fault == "nohttp":
             writer.write(b"hello?\r\n\r\n")
             writer.close()

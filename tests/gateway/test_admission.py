@@ -37,7 +37,8 @@ async def test_a_full_queue_tells_the_place_and_when_to_come_back(gate: Tower) -
 
 
 async def test_people_go_before_batches(gate: Tower) -> None:
-    server = Server(pace=0.02)
+    server = Server()
+    server.free.clear()
     await gate.add_model(server, endpoint={"capacity": 1})
     first = asyncio.ensure_future(ask(gate))
     await gate.until(lambda: server.working == 1)
@@ -50,6 +51,8 @@ async def test_people_go_before_batches(gate: Tower) -> None:
     tasks = [asyncio.ensure_future(one("batch")) for _ in range(2)]
     await gate.until(lambda: gate.gateway.queues()[0]["waiting"] == 2)
     tasks.append(asyncio.ensure_future(one("interactive")))
+    await gate.until(lambda: gate.gateway.queues()[0]["waiting"] == 3)
+    server.free.set()
     await asyncio.gather(first, *tasks)
     assert done == ["interactive", "batch", "batch"]
 

@@ -38,7 +38,7 @@ async def test_inference_goes_on_without_the_database_and_nothing_is_lost(tmp_pa
                 for _ in range(5):
                     await client.chat.completions.create(model="m", messages=MESSAGES)
                 await asyncio.sleep(0.3)
-            await asyncio.sleep(1.5)
+            await gate.until(lambda: _held(gate) >= 100, 20)
             postgres.stop()
             for _ in range(100):
                 await client.chat.completions.create(model="m", messages=MESSAGES)
@@ -79,6 +79,11 @@ async def test_a_gateway_starts_without_the_database_with_the_catalogue_of_last_
             await gateway.stop()
     finally:
         postgres.stop()
+
+
+def _held(gate: Tower) -> float:
+    """What the gateway holds unused of the only limit."""
+    return sum(lease.held - lease.used for lease in gate.gateway.quotas._leases.values())
 
 
 async def _replicas(gate: Tower, folder: Path, count: int) -> list[support.Running]:
@@ -151,7 +156,11 @@ async def test_three_replicas_share_a_limit_exactly_and_one_is_killed(
             if sum(row[1] for row in rows) >= served:
                 break
             await asyncio.sleep(0.2)
-        assert rows == [("completed", served)]
+        outcomes = dict(rows)
+        assert sum(outcomes.values()) == served
+        # The killed one's last answer can be out a moment before its account says so.
+        assert outcomes.pop("interrupted", 0) <= 1
+        assert set(outcomes) == {"completed"}
     finally:
         for running in replicas:
             running.stop()

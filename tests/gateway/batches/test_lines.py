@@ -152,7 +152,8 @@ def test_usage_adds_up() -> None:
     }
 
 
-@pytest.mark.parametrize("depth", [5_000, 200_000])
+# Python 3.13 reads 9,999 levels, 3.11 not a thousand.
+@pytest.mark.parametrize("depth", [20_000, 200_000])
 def test_a_line_nested_too_deep_is_a_fault_of_that_line(depth: int) -> None:
     checker = Checker(CHAT, lambda model: None)
     nested = "[" * depth + "]" * depth
