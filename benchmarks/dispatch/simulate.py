@@ -11,6 +11,7 @@ from servers import Request, Server
 from workloads import Workload
 
 from chappe.gateway.dispatch import DispatchSettings
+from chappe.gateway.dispatch.state import share
 
 PROBE_EVERY = 2.0
 REFUSED_AFTER = 0.002
@@ -50,6 +51,10 @@ class Simulation:
         if workload.models and rule in OTHERS:
             # One router counts by server, whatever the model.
             self.rules = self.rules[:1] * workload.replicas
+        elif workload.models:
+            for name in map(str, range(count)):
+                share([each.pool[name] for each in self.rules if isinstance(each, Chappe)], 0.0)
+        self._served_at = [0.0] * workload.replicas
         self._queued = [0] * count
         self._kv = [0.0] * count
         for each in self.rules:
@@ -94,6 +99,7 @@ class Simulation:
     def _dispatch(self, replica: int, now: float) -> None:
         rule = self.rules[replica]
         while (found := rule.pop(now)) is not None:
+            self._served_at[replica] = now
             request, server, handle = found
             self._handles[id(request)] = (replica, server, handle)
             if self.servers[server].up:
@@ -125,8 +131,12 @@ class Simulation:
             self.rules[replica].ended(handle, True, now, request.output)
             self._left -= 1
             replicas.add(replica)
-        for replica in range(len(self.rules)) if self._workload.models else replicas:
+        for replica in self._in_order() if self._workload.models else replicas:
             self._dispatch(replica, now)
+
+    def _in_order(self) -> list[int]:
+        """The models, the one that was served longest ago first: so does the dispatcher."""
+        return sorted(range(len(self.rules)), key=self._served_at.__getitem__)
 
     def _refused(self, request: Request, now: float) -> None:
         """Its server is dead or has just died: tried elsewhere unless tokens were sent already."""
