@@ -3,9 +3,9 @@
 import random
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,7 @@ import support
 from accounts_support import new_account
 from chappe.core.errors import ChappeError
 from chappe.gateway.accounts import Account
+from chappe.gateway.accounts import journal as journal_module
 from chappe.gateway.accounts.journal import Journal
 from chappe.gateway.accounts.records import HEADER, OPENED, decode, read_records
 
@@ -26,7 +27,7 @@ def settle(journal: Journal, account: Account) -> None:
     journal.settled(account)
 
 
-def records(folder: Path) -> list[tuple[int, uuid.UUID]]:
+def records(folder: Path) -> list[tuple[int, str]]:
     return [
         (kind, decode(payload).id)
         for path in sorted(folder.glob("*.segment"))
@@ -35,25 +36,40 @@ def records(folder: Path) -> list[tuple[int, uuid.UUID]]:
 
 
 STEPS = st.lists(
-    st.sampled_from(("open", "open", "open", "settle", "settle", "write")), max_size=60
+    st.sampled_from(("open", "open", "open", "settle", "settle", "write", "slow write", "fail")),
+    max_size=60,
 )
 
 
-@given(steps=STEPS, repeat=st.integers(1, 40), seed=st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@given(
+    steps=STEPS,
+    repeat=st.integers(1, 40),
+    seed=st.integers(0, 2**32),
+    recent=st.sampled_from((0, 3, 20, 4096)),
+)
+@settings(max_examples=100, deadline=None)
 def test_each_account_comes_out_once_and_nothing_is_kept(
-    steps: list[str], repeat: int, seed: int
+    steps: list[str], repeat: int, seed: int, recent: int
 ) -> None:
-    """Whatever the order, what is settled comes out once, oldest first, and its files go."""
+    """Whatever the order, what is settled comes out once, oldest first, and its files go; whether
+    it is at hand or was too much to be kept, and however often it can't be written at first."""
     chance = random.Random(seed)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, patch.object(journal_module, "_MOST_RECENT", recent):
         journal = Journal(Path(folder) / "own", SMALL)
         opened: list[Account] = []
-        settled: list[uuid.UUID] = []
-        out: list[uuid.UUID] = []
+        settled: list[str] = []
+        out: list[str] = []
 
-        def write(most: int) -> bool:
+        def settle_one() -> None:
+            account = opened.pop(chance.randrange(len(opened)))
+            account.error = "é" * chance.randrange(300)
+            settled.append(account.id)
+            settle(journal, account)
+
+        def write(most: int, meanwhile: int = 0) -> bool:
             batch = journal.take(most)
+            for _ in range(min(meanwhile, len(opened))):
+                settle_one()
             out.extend(decode(row).id for row in batch.rows)
             journal.done(batch)
             return batch.last
@@ -68,12 +84,13 @@ def test_each_account_comes_out_once_and_nothing_is_kept(
                     continue
                 opened.append(account)
             elif step == "settle" and opened:
-                account = opened.pop(chance.randrange(len(opened)))
-                account.error = "é" * chance.randrange(300)
-                settled.append(account.id)
-                settle(journal, account)
+                settle_one()
             elif step == "write":
                 write(chance.randrange(1, 50))
+            elif step == "slow write":
+                write(chance.randrange(1, 50), chance.randrange(1, 30))
+            elif step == "fail":
+                journal.take(chance.randrange(1, 50))
             assert journal.waiting == len(settled) - len(out)
             assert sum(f.stat().st_size for f in Path(folder, "own").iterdir()) <= SMALL
         for account in opened:

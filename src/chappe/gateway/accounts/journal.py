@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _SEGMENT_BYTES = 4 * 1024 * 1024
 _LEAST_SEGMENTS = 8
 _TYPICAL_BYTES = 512
+_MOST_RECENT = 4096
 _HEADER_BYTES = HEADER.size
 _write_header = HEADER.pack_into
 
@@ -74,12 +75,14 @@ class Batch:
         rows: each a JSON array.
         segment, offset: where the next batch begins.
         last: was there nothing after it when it was taken.
+        recent: was it at hand, and not read from the files.
     """
 
     rows: list[bytes]
     segment: int
     offset: int
     last: bool
+    recent: bool = False
 
 
 class Journal:
@@ -102,6 +105,10 @@ class Journal:
         self._numbers = 0
         self._room = 0
         self._cursor = (1, len(MARK))
+        # What was settled last, with where its record ends, so that it needn't be read again; all
+        # of what follows a place in the files, or nothing.
+        self._recent: list[tuple[bytes, int, int]] = []
+        self._recent_from: tuple[int, int] | None = self._cursor
         self.open = 0
         self.waiting = 0
 
@@ -139,9 +146,13 @@ class Journal:
             payload = encode(account)
         segments = self._segments
         segments[account.segment - segments[0].number].open.discard(account)
-        self._append(SETTLED, payload)
+        segment = self._append(SETTLED, payload)
         self.open -= 1
         self.waiting += 1
+        if self._recent_from is not None:
+            self._recent.append((payload, segment.number, segment.end))
+            if len(self._recent) > _MOST_RECENT:
+                self._recent, self._recent_from = [], None
 
     def _append(self, kind: int, payload: bytes) -> _Segment:
         """Write a record: its payload first, so that a torn one reads as the end."""
@@ -192,6 +203,11 @@ class Journal:
 
     def take(self, most: int) -> Batch:
         """The oldest settled accounts that aren't done; :meth:`done` moves on from them."""
+        recent = self._recent[:most]
+        if recent and self._cursor == self._recent_from:
+            _, number, offset = recent[-1]
+            last = len(recent) == len(self._recent)
+            return Batch([row for row, _, _ in recent], number, offset, last, recent=True)
         number, offset = self._cursor
         rows: list[bytes] = []
         for segment in self._segments:
@@ -204,11 +220,17 @@ class Journal:
                 if len(rows) == most:
                     return Batch(rows, number, after, last=False)
             offset = segment.end
+        self._recent, self._recent_from = [], (number, offset)
         return Batch(rows, number, offset, last=True)
 
     def done(self, batch: Batch) -> None:
         """A batch is in the database: forget it, and delete what nobody needs any more."""
         self._cursor = (batch.segment, batch.offset)
+        if batch.recent:
+            # Unless there were too many in the meantime.
+            if self._recent_from is not None:
+                del self._recent[: len(batch.rows)]
+                self._recent_from = self._cursor
         self.waiting -= len(batch.rows)
         while len(self._segments) > 1 and self._segments[0].number < batch.segment:
             if self._segments[0].open and not self._move_open():
