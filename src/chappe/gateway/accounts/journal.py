@@ -226,11 +226,9 @@ class Journal:
     def done(self, batch: Batch) -> None:
         """A batch is in the database: forget it, and delete what nobody needs any more."""
         self._cursor = (batch.segment, batch.offset)
-        if batch.recent:
-            # Unless there were too many in the meantime.
-            if self._recent_from is not None:
-                del self._recent[: len(batch.rows)]
-                self._recent_from = self._cursor
+        if batch.recent and self._recent_from is not None:  # None: too many came in the meantime
+            del self._recent[: len(batch.rows)]
+            self._recent_from = self._cursor
         self.waiting -= len(batch.rows)
         while len(self._segments) > 1 and self._segments[0].number < batch.segment:
             if self._segments[0].open and not self._move_open():
