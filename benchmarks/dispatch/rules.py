@@ -21,6 +21,7 @@ from chappe.gateway.dispatch import (
     Ticket,
     WaitingRoom,
 )
+from chappe.gateway.dispatch.capacity import tolerance
 from chappe.gateway.dispatch.prefix import PrefixIndex
 
 HASHED = 32
@@ -100,6 +101,8 @@ class Chappe:
 
     def ended(self, handle: tuple[Running, Job], ok: bool, now: float, tokens: int) -> None:
         running, job = handle
+        waited, objective = self.room.waited(now), self.pool.settings.ttft_objective
+        self.pool.tolerated = tolerance(waited, objective)
         self.pool.end(running, "completed" if ok else "failed", now, job.prompt_tokens, tokens)
         self.room.settle(job.priority, job.organisation, job.work, job.prompt_tokens + tokens)
 

@@ -204,3 +204,16 @@ def test_position_and_estimate() -> None:
     for each in pushed:
         assert abs(room.position(each) - places[each]) <= 2
         assert room.estimate(each, 50.0) == pytest.approx((places[each] - 1) * 2, abs=5)
+
+
+def test_how_long_people_have_waited() -> None:
+    room: WaitingRoom[int] = WaitingRoom(100, 30.0)
+    assert room.waited(5.0) == 0.0
+    room.push(ticket("a", "batch"), 1.0)
+    assert room.waited(5.0) == 0.0, "batch work may wait"
+    first = ticket("a", "normal")
+    room.push(first, 2.0)
+    room.push(ticket("b", "interactive"), 3.0)
+    assert room.waited(5.0) == 3.0
+    room.remove(first)
+    assert room.waited(5.0) == 2.0

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chappe.gateway.dispatch import DispatchSettings
-from chappe.gateway.dispatch.capacity import Limit
+from chappe.gateway.dispatch.capacity import Limit, tolerance
 from chappe.gateway.dispatch.health import Health
 
 SETTINGS = DispatchSettings(failures_to_eject=3, ejection_seconds=5.0, ejection_limit=40.0)
@@ -102,3 +102,27 @@ def test_the_limit_keeps_within_its_bounds(served: list[tuple[int, float]]) -> N
     for now, (load, ratio) in enumerate(served):
         limit.served(load, ratio, float(now), 1.0)
         assert 4 <= limit.value <= 64
+
+
+@given(st.floats(0, 100), st.floats(0.1, 60))
+def test_how_far_the_interval_may_go_beyond_its_objective(waited: float, objective: float) -> None:
+    found = tolerance(waited, objective)
+    assert 1.0 <= found <= 3.0
+    if waited > objective or waited <= 0.05 * objective:
+        assert found == 1.0
+    else:
+        assert found == min(3.0, waited / (0.05 * objective))
+
+
+def test_a_limit_is_not_cut_while_people_wait_a_little() -> None:
+    limit, patient = Limit(64, 4, 512), Limit(64, 4, 512)
+    for second in range(60):
+        limit.served(int(limit.value), 1.3, second, 0.5)
+        patient.served(int(patient.value), 1.3, second, 0.5, tolerance(0.5, 2.0))
+    assert limit.value < 32
+    assert patient.value > 64
+    # Their objective is lost: the interval is kept for those who are served.
+    before = patient.value
+    for second in range(60, 120):
+        patient.served(int(patient.value), 1.3, second, 0.5, tolerance(2.5, 2.0))
+    assert patient.value < before / 2

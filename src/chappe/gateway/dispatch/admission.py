@@ -133,6 +133,12 @@ class WaitingRoom(Generic[P]):
     def __iter__(self) -> Iterator[Ticket[P]]:
         return itertools.chain.from_iterable(c.entered.values() for c in self._classes)
 
+    def waited(self, now: float) -> float:
+        """How long the request of a person has waited that waits longest, in seconds; 0 where only
+        batch work waits."""
+        firsts = [next(iter(room.entered.values())) for room in self._classes[:2] if room.entered]
+        return max([now - ticket.arrived for ticket in firsts], default=0.0)
+
     def push(self, ticket: Ticket[P], now: float) -> Ticket[P] | None:
         """Let a ticket in; gives the ticket that had to leave for it, which the caller refuses.
 

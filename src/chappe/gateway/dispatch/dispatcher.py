@@ -15,6 +15,7 @@ from typing import Any
 from chappe.core.errors import ChappeError
 from chappe.gateway.catalogue import Model
 from chappe.gateway.dispatch.admission import RoomFullError, Ticket, WaitingRoom
+from chappe.gateway.dispatch.capacity import tolerance
 from chappe.gateway.dispatch.job import Endpoint, EngineMetrics, Job, Outcome
 from chappe.gateway.dispatch.pool import Pool
 from chappe.gateway.dispatch.settings import DispatchSettings
@@ -196,8 +197,12 @@ class Dispatcher:
         if queue is None:
             return
         now = _now()
-        queue.pool.end(running, outcome, now, tokens_in, tokens_out)
         crowded = bool(queue.room)
+        pool = queue.pool
+        pool.tolerated = (
+            tolerance(queue.room.waited(now), pool.settings.ttft_objective) if crowded else 1.0
+        )
+        pool.end(running, outcome, now, tokens_in, tokens_out)
         if job is not None:
             actual = (tokens_in or 0) + (tokens_out or 0)
             queue.note_work(actual or job.work, now)

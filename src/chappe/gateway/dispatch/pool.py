@@ -37,6 +37,8 @@ class Pool:
     Attributes:
         in_flight, batch_in_flight: requests under way, and those of them that are batch work.
         batch_reading: batch requests whose first token hasn't come.
+        tolerated: how far beyond its objective the token interval may go (:func:`.tolerance`);
+            whoever keeps the waiting room says so before :meth:`end`.
 
     Args:
         endpoints: as in the catalogue.
@@ -67,6 +69,7 @@ class Pool:
         self._small = True
         self._only: EndpointState | None = None
         self._batch_at = float("-inf")
+        self.tolerated = 1.0
         self._wakes: list[tuple[float, int]] = []
         self._next_index = 0
         self._add(endpoints, 0.0, new=False)
@@ -339,7 +342,8 @@ class Pool:
                     each.went_cold(now)
             if itl is not None:
                 ratio = itl / self.settings.itl_objective
-                state.limit.served(beside, ratio, now, now - running.began)
+                seconds = now - running.began
+                state.limit.served(beside, ratio, now, seconds, self.tolerated)
         elif outcome != "cancelled":
             self._failed(state, now)
         if state is not self._only or state.elsewhere:
