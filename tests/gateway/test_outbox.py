@@ -77,6 +77,16 @@ async def test_together_and_alone() -> None:
     assert await second.received() == b""
 
 
+async def test_in_a_long_turn_the_first_do_not_wait_for_the_last() -> None:
+    outbox = Outbox()
+    peer = await Peer(outbox).open()
+    outbox.heard = 100
+    for number in range(100):
+        peer.write(b"%02d" % number)
+    assert len(outbox.waiting) == 100 % 32
+    assert await peer.received() == peer.expected
+
+
 async def test_a_connection_that_is_gone_keeps_nothing_from_the_others() -> None:
     outbox = Outbox()
     gone, other = await Peer(outbox).open(), await Peer(outbox).open()

@@ -11,6 +11,9 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+# In a turn with more than these, the first needn't wait for the last.
+_MOST = 32
+
 
 class Outbox:
     """What is to be sent at the end of this turn.
@@ -28,10 +31,12 @@ class Outbox:
         self.waiting: list[tuple[asyncio.Transport, bytes]] = []
 
     def put(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Send at the end of the turn."""
+        """Send at the end of the turn, or as soon as there is enough."""
         if not self.waiting:
             asyncio.get_running_loop().call_soon(self.flush)
         self.waiting.append((transport, data))
+        if len(self.waiting) >= _MOST:
+            self.flush()
 
     def flush(self) -> None:
         """Send all of it now."""
