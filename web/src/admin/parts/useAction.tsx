@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { createContext, useCallback, useContext, useState } from "react";
+import { createContext, useCallback, useContext, useRef, useState } from "react";
 import { asFailure, codeOf, type Failure } from "../../api/failure";
 import { ADMIN } from "./useAdmin";
 
@@ -29,10 +29,13 @@ export function useAction(): Action {
   const client = useQueryClient();
   const announce = useContext(Announce);
   const [busy, setBusy] = useState(false);
+  // Whoever was asked to confirm may answer when what was under way as the question was put is over.
+  const underWay = useRef(false);
   const [failure, setFailure] = useState<Failure | null>(null);
   const run = useCallback(
     async (act: () => Promise<unknown>, done: string) => {
-      if (busy) return false;
+      if (underWay.current) return false;
+      underWay.current = true;
       setBusy(true);
       setFailure(null);
       announce("");
@@ -46,10 +49,11 @@ export function useAction(): Action {
         setFailure(asFailure(error));
         return false;
       } finally {
+        underWay.current = false;
         setBusy(false);
       }
     },
-    [announce, busy, client],
+    [announce, client],
   );
   const settle = useCallback(
     (message: string) => {
