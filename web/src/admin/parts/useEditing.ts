@@ -11,12 +11,17 @@ export function useEditing(kind: string) {
   const [editing, setEditing] = useState<string | null>(() => sessionStorage.getItem(place));
   const heading = useRef<HTMLHeadingElement>(null);
   const closed = useRef(false);
+  const inForm = useRef(editing);
   const open = (name: string) => {
     sessionStorage.setItem(place, name);
+    inForm.current = name;
     setEditing(name);
   };
   const close = () => {
+    // What was saved may be shown, and another form opened, before the one that saved it closes.
+    if (inForm.current !== editing) return;
     sessionStorage.removeItem(place);
+    inForm.current = null;
     closed.current = true;
     setEditing(null);
   };
