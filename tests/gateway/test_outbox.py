@@ -87,6 +87,16 @@ async def test_in_a_long_turn_the_first_do_not_wait_for_the_last() -> None:
     assert await peer.received() == peer.expected
 
 
+async def test_what_never_gets_an_answer_holds_nothing_up() -> None:
+    outbox = Outbox()
+    peer = await Peer(outbox).open()
+    outbox.heard = 50
+    peer.write(b"one")
+    assert await asyncio.wait_for(peer.reader.readexactly(3), 5) == b"one"
+    assert outbox.heard == 0
+    assert await peer.received() == b""
+
+
 async def test_a_connection_that_is_gone_keeps_nothing_from_the_others() -> None:
     outbox = Outbox()
     gone, other = await Peer(outbox).open(), await Peer(outbox).open()
