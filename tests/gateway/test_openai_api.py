@@ -49,7 +49,7 @@ def test_streaming_hides_the_usage_that_was_not_asked_for(demo: support.Running)
     assert all(chunk.usage is None for chunk in chunks)
     row = settled(demo, before)
     assert row[0] == "completed" and row[3] == "engine"
-    assert row[2] == 8
+    assert 1 <= row[2] <= 8  # the model may end earlier
     assert 0 < row[4] <= row[5]  # type: ignore[operator]
 
 

@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from chappe.gateway.http.heads import Head, learn
 from chappe.gateway.http.outbox import BatchedTransport, Outbox
 from chappe.gateway.http.request import OPERATIONS, Operation
 
@@ -22,6 +23,8 @@ _SLOW_SENDER_SECONDS = 30.0
 _SLOW_READER_SECONDS = 120.0
 _SWEEP_SECONDS = 5.0
 _IDLE_SECONDS = 75.0
+# A client whose every head differs (it may carry a trace) is given up on.
+_LESSONS = 4
 _FAST = {path.encode(): operation for path, operation in OPERATIONS.items()}
 
 
@@ -225,6 +228,12 @@ class GatewayProtocol(HttpToolsProtocol):
         self._piece = 0
         self._in_head = False
         self._head_bytes = 0
+        # Is the parser between two requests; how many began in the piece that came last; the head
+        # that may come again, and how often one may still be taken for such.
+        self._between = True
+        self._begun = 0
+        self._head: Head | None = None
+        self._lessons = _LESSONS
         # Since when a request is on its way here, 0 when none is.
         self._receiving_since = 0.0
         self._heard_at = 0.0
@@ -282,16 +291,48 @@ class GatewayProtocol(HttpToolsProtocol):
     # httptools
 
     def data_received(self, data: bytes) -> None:
+        between = self._between
+        if between and self._head is not None and self._is_known(self._head, data):
+            return
         if self._receiving_since:
             self._heard_at = self.loop.time()
         in_head, self._piece = self._in_head, len(data)
+        self._begun = 0
         super().data_received(data)
+        if between and self._between and self._begun == 1 and self._lessons:
+            self._learn(data)
         if in_head and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEADER_BYTES:
                 self.transport.abort()  # of one that doesn't end, nothing is told to us before
 
+    def _is_known(self, head: Head, data: bytes) -> bool:
+        """Begin a request whose head is known, if it is one."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        body = head.body(data)
+        if body is None:
+            return False
+        self._lessons = _LESSONS
+        self._idle_since = 0.0
+        self._unset_keepalive_if_required()
+        call = Call(self, head.operation, head.headers, head.keep_alive, head.chunked)
+        self.cycle = call  # type: ignore[assignment]
+        call.add(body, self.body_limit)
+        call.turn()
+        call.body_complete()
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        """A piece was one whole request: the next may have the same head."""
+        call = self.cycle
+        if isinstance(call, Call) and not call.too_large:
+            self._lessons -= 1
+            self._head = learn(data, call.operation, call.headers, call.keep_alive, call.chunked)
+
     def on_message_begin(self) -> None:
+        self._between = False
+        self._begun += 1
         self.url = b""
         self.headers = []
         self._receiving_since = self._heard_at = self.loop.time()
@@ -344,6 +385,7 @@ class GatewayProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._between = True
         self._receiving_since = 0.0
         if isinstance(self.cycle, Call):
             self.cycle.body_complete()
