@@ -78,7 +78,9 @@ def test_counts_and_text(
         assert reader.written() == "".join(written)
 
 
-@pytest.mark.parametrize("spoiled", [b'a"b', b"a\\q", b"\\u12", b"\x01", b'"', b'x"},{"y":"z'])
+@pytest.mark.parametrize(
+    "spoiled", [b'a"b', b"a\\q", b"\\u12", b"\\ud800", b"\\udc00x", b"\x01", b'"', b'x"},{"y":"z']
+)
 def test_what_only_looks_like_the_frame_is_decoded(spoiled: bytes) -> None:
     reader, account = new_reader()
     plain = event(delta("word"), (",", ":"), True)
@@ -95,3 +97,12 @@ def test_an_engine_whose_every_event_differs() -> None:
         assert reader.feed(one) == one
     assert (reader.tokens, account.tokens_out) == (100, 100)
     assert reader.written() == "".join(f"{number} " for number in range(100))
+
+
+def test_text_that_is_not_unicode_is_passed_on_and_not_gone_on_from() -> None:
+    reader, _ = new_reader()
+    plain = event(delta("word"), (",", ":"), True)
+    spoiled = plain.replace(b"word", b"\xff")
+    assert [reader.feed(each) for each in (plain, plain, spoiled)] == [plain, plain, spoiled]
+    with pytest.raises(UpstreamCutError):
+        reader.written()

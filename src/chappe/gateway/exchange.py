@@ -458,10 +458,10 @@ class Exchange:
             deadline=time.monotonic() + gateway.longest_wait,
         )
         try:
+            text = reader.written()
             self._job = job
             endpoint = self._place(await self._wait(model, job))
             name = endpoint.upstream_names[model.name]
-            text = reader.written()
             request = self.request
             response = self._response = await self._send(
                 endpoint,

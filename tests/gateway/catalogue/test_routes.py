@@ -3,52 +3,16 @@
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse
 
 from chappe.core import telemetry
-from chappe.core.database import Database
-from chappe.core.errors import ChappeError
-from chappe.gateway.catalogue import Endpoint, Model, routes
-from chappe.identity.keys import create_key
+from chappe.gateway.catalogue import Endpoint, Model
 from gateway_tower import Server, Tower
 
 SECRET = "sk-of-the-endpoint-0123456789"
-
-
-class Open:
-    """Settings that the routes read."""
-
-    anonymous_page = False
-
-
-@pytest.fixture
-async def operator(gate: Tower) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client with the key of who operates the installation."""
-    database = Database(gate.database_url, 2)
-    async with database.session() as session:
-        key = await create_key(session, "operator", ("models", "operate"))
-    api = FastAPI()
-    api.include_router(routes.router)
-    api.state.gateway, api.state.database, api.state.settings = gate.gateway, database, Open()
-
-    async def problem(_: Any, error: Exception) -> JSONResponse:
-        assert isinstance(error, ChappeError)
-        return JSONResponse({"code": error.code}, error.status)
-
-    api.add_exception_handler(ChappeError, problem)
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(api),
-        base_url="http://t/api/admin",
-        headers={"authorization": f"Bearer {key}"},
-    ) as client:
-        yield client
-    await database.close()
 
 
 async def test_a_model_from_its_first_server_to_its_end(

@@ -217,3 +217,7 @@ def test_how_long_people_have_waited() -> None:
     assert room.waited(5.0) == 3.0
     room.remove(first)
     assert room.waited(5.0) == 2.0
+    risen: WaitingRoom[int] = WaitingRoom(100, 30.0)
+    risen.push(ticket("a", "batch"), 1.0)
+    assert risen.pop(40.0, lambda _: False) is None, "it has risen, and still is batch work"
+    assert risen.waited(40.0) == 0.0

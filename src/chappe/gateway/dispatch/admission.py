@@ -134,10 +134,10 @@ class WaitingRoom(Generic[P]):
         return itertools.chain.from_iterable(c.entered.values() for c in self._classes)
 
     def waited(self, now: float) -> float:
-        """How long the request of a person has waited that waits longest, in seconds; 0 where only
-        batch work waits."""
+        """How long people have waited, in seconds: the first in each of their classes. Batch work
+        doesn't count, also where it has risen into one of them."""
         firsts = [next(iter(room.entered.values())) for room in self._classes[:2] if room.entered]
-        return max([now - ticket.arrived for ticket in firsts], default=0.0)
+        return max([now - t.arrived for t in firsts if t.priority != "batch"], default=0.0)
 
     def push(self, ticket: Ticket[P], now: float) -> Ticket[P] | None:
         """Let a ticket in; gives the ticket that had to leave for it, which the caller refuses.

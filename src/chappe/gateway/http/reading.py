@@ -13,8 +13,11 @@ from chappe.gateway.http.upstream import UpstreamCutError
 _NONE = msgspec.Raw(b"")
 _EMPTY = frozenset((b"", b"null", b'""', b"[]"))
 DONE = b"data: [DONE]\n\n"
-# A JSON string that isn't empty (RFC 8259, section 7).
-_TEXT = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))++"').fullmatch
+# A JSON string that isn't empty (RFC 8259, section 7), without halves of surrogate pairs: whether
+# these are whole is for the decoder to see.
+_TEXT = re.compile(
+    rb'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4}))++"'
+).fullmatch
 
 
 class Counts(Protocol):
@@ -275,8 +278,15 @@ class ChatReader:
             self.text.append(content)
 
     def written(self) -> str:
-        """The text so far, for another endpoint to go on from."""
-        return "".join(map(_STRING.decode, self.text or ()))
+        """The text so far, for another endpoint to go on from.
+
+        Raises:
+            UpstreamCutError: the engine wrote bytes that aren't text.
+        """
+        try:
+            return "".join(map(_STRING.decode, self.text or ()))
+        except UNREADABLE:
+            raise UpstreamCutError("malformed text") from None
 
     def _usage(self, usage: Usage) -> None:
         # After a continuation, what was written before is in the prompt: it is moved back.

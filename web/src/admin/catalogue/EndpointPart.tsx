@@ -3,8 +3,9 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { callJson } from "../../api/client";
 import { FailureNotice } from "../../layout/FailureNotice";
-import { About, DataTable } from "../parts/DataTable";
+import { DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
@@ -98,38 +99,27 @@ export function EndpointPart() {
                 title: t("admin.actions"),
                 cell: ({ endpoint: { name, drained }, etag }) => (
                   <div className="buttons">
-                    <Button type="button" variant="bordered" size="small" onClick={() => edit(name)}>
-                      <About label={t("admin.edit")} of={name} />
-                    </Button>
-                    <Button
-                      type="button"
-                      variant="bordered"
-                      size="small"
-                      aria-disabled={testing.busy}
+                    <RowButton label={t("admin.edit")} of={name} onClick={() => edit(name)} />
+                    <RowButton
+                      label={t("admin.test")}
+                      of={name}
+                      busy={testing.busy}
                       onClick={() => void test(name)}
-                    >
-                      <About label={t("admin.test")} of={name} />
-                    </Button>
-                    <Button
-                      type="button"
-                      variant="bordered"
-                      size="small"
-                      aria-disabled={draining.action.busy}
+                    />
+                    <RowButton
+                      label={t(drained ? "admin.resume" : "admin.drain")}
+                      of={name}
+                      busy={draining.action.busy}
                       onClick={() => void draining.setDrained(name, !drained)}
-                    >
-                      <About label={t(drained ? "admin.resume" : "admin.drain")} of={name} />
-                    </Button>
-                    <Button
-                      type="button"
-                      variant="bordered"
-                      size="small"
-                      aria-disabled={action.busy}
+                    />
+                    <RowButton
+                      label={t("admin.remove")}
+                      of={name}
+                      busy={action.busy}
                       onClick={async () => {
                         if (await remove(name, etag)) heading.current?.focus();
                       }}
-                    >
-                      <About label={t("admin.remove")} of={name} />
-                    </Button>
+                    />
                   </div>
                 ),
               },

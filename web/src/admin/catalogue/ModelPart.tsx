@@ -4,8 +4,9 @@ import { useTranslation } from "react-i18next";
 import { formatNumber } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
 import { State } from "../live/State";
-import { About, DataTable } from "../parts/DataTable";
+import { DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { SpecForm } from "../parts/SpecForm";
 import { useAdmin } from "../parts/useAdmin";
 import { useEditing, useInForm, withoutEtag } from "../parts/useEditing";
@@ -60,25 +61,19 @@ export function ModelPart() {
                 title: t("admin.actions"),
                 cell: (row) => (
                   <div className="buttons">
-                    <Button
-                      type="button"
-                      variant="bordered"
-                      size="small"
+                    <RowButton
+                      label={t("admin.edit")}
+                      of={row.name}
                       onClick={() => edit(row.name)}
-                    >
-                      <About label={t("admin.edit")} of={row.name} />
-                    </Button>
-                    <Button
-                      type="button"
-                      variant="bordered"
-                      size="small"
-                      aria-disabled={action.busy}
+                    />
+                    <RowButton
+                      label={t("admin.remove")}
+                      of={row.name}
+                      busy={action.busy}
                       onClick={async () => {
                         if (await remove(row.name, row.etag)) heading.current?.focus();
                       }}
-                    >
-                      <About label={t("admin.remove")} of={row.name} />
-                    </Button>
+                    />
                   </div>
                 ),
               },

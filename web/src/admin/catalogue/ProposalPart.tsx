@@ -6,6 +6,7 @@ import { formatMoment } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
 import { About, DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
 import type { Proposal } from "../types";
@@ -75,15 +76,12 @@ export function ProposalPart() {
                     >
                       <About label={t("admin.proposals.accept")} of={row.upstream_name} />
                     </Button>
-                    <Button
-                      type="button"
-                      variant="bordered"
-                      size="small"
-                      aria-disabled={action.busy}
+                    <RowButton
+                      label={t("admin.proposals.ignore")}
+                      of={row.upstream_name}
+                      busy={action.busy}
                       onClick={() => void decide(row, null)}
-                    >
-                      <About label={t("admin.proposals.ignore")} of={row.upstream_name} />
-                    </Button>
+                    />
                   </div>
                 ),
               },

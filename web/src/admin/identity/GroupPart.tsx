@@ -1,15 +1,15 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
-import { useContext } from "react";
 import { useTranslation } from "react-i18next";
 import { call } from "../../api/client";
 import { FailureNotice } from "../../layout/FailureNotice";
-import { Confirm } from "../parts/Confirm";
-import { About, DataTable, type Column } from "../parts/DataTable";
+import { DataTable, type Column } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
 import { useEditing, useInForm, withoutEtag } from "../parts/useEditing";
+import { useRemoval } from "../parts/useRemoval";
 import type { Group, ModelSpec, OrganisationSpec, Seen, Spec } from "../types";
 import { groupFields } from "./fields";
 
@@ -18,11 +18,11 @@ const grantOf = (group: Group) => `group:${group.organisation}/${group.slug}`;
 /** Groups of people, and the models that they are granted; only who operates grants models. */
 export function GroupPart({ operator }: { operator: boolean }) {
   const { t, i18n } = useTranslation();
-  const confirm = useContext(Confirm);
   const query = useAdmin<Group[]>("groups");
   const models = useAdmin<ModelSpec[]>("models", { enabled: operator });
   const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
   const action = useAction();
+  const removal = useRemoval(action);
   const form = useEditing("group");
   const { editing, edit, create, close, heading } = form;
   const slugs = operator ? (organisations.data ?? []).map((each) => each.slug) : [];
@@ -73,21 +73,10 @@ export function GroupPart({ operator }: { operator: boolean }) {
     }
   };
   const remove = async (group: Group) => {
-    const sure = await confirm({
-      title: t("admin.confirm.remove", { name: group.slug }),
-      text: t("admin.confirm.groups"),
-      action: t("admin.remove"),
-    });
-    if (!sure) return;
-    const done = await action.run(
-      () =>
-        call(`/api/admin/groups/${group.id}`, i18n.language, {
-          method: "DELETE",
-          seen: group.etag,
-        }),
-      t("admin.done.removed", { name: group.slug }),
-    );
-    if (done) heading.current?.focus();
+    const { id, slug, etag } = group;
+    const act = () =>
+      call(`/api/admin/groups/${id}`, i18n.language, { method: "DELETE", seen: etag });
+    if (await removal(slug, t("admin.confirm.groups"), act)) heading.current?.focus();
   };
 
   const columns: Column<Group>[] = [
@@ -106,18 +95,13 @@ export function GroupPart({ operator }: { operator: boolean }) {
     title: t("admin.actions"),
     cell: (row) => (
       <div className="buttons">
-        <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
-          <About label={t("admin.edit")} of={row.slug} />
-        </Button>
-        <Button
-          type="button"
-          variant="bordered"
-          size="small"
-          aria-disabled={action.busy}
+        <RowButton label={t("admin.edit")} of={row.slug} onClick={() => edit(row.id)} />
+        <RowButton
+          label={t("admin.remove")}
+          of={row.slug}
+          busy={action.busy}
           onClick={() => void remove(row)}
-        >
-          <About label={t("admin.remove")} of={row.slug} />
-        </Button>
+        />
       </div>
     ),
   });

@@ -7,8 +7,9 @@ import { FailureNotice } from "../../layout/FailureNotice";
 import { LEVELS } from "../catalogue/fields";
 import { State } from "../live/State";
 import { Confirm } from "../parts/Confirm";
-import { About, DataTable } from "../parts/DataTable";
+import { DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
@@ -137,24 +138,18 @@ export function KeyPart({ operator }: { operator: boolean }) {
                   cell: (key) =>
                     !key.revoked_at && (
                       <div className="buttons">
-                        <Button
-                          type="button"
-                          variant="bordered"
-                          size="small"
-                          aria-disabled={action.busy}
+                        <RowButton
+                          label={t("admin.keys.rotate")}
+                          of={key.name}
+                          busy={action.busy}
                           onClick={() => void rotate(key)}
-                        >
-                          <About label={t("admin.keys.rotate")} of={key.name} />
-                        </Button>
-                        <Button
-                          type="button"
-                          variant="bordered"
-                          size="small"
-                          aria-disabled={action.busy}
+                        />
+                        <RowButton
+                          label={t("admin.keys.revoke")}
+                          of={key.name}
+                          busy={action.busy}
                           onClick={() => void revoke(key)}
-                        >
-                          <About label={t("admin.keys.revoke")} of={key.name} />
-                        </Button>
+                        />
                       </div>
                     ),
                 },

@@ -1,9 +1,10 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
 import { useTranslation } from "react-i18next";
 import { formatNumber } from "../../i18n/format";
-import { About, DataTable } from "../parts/DataTable";
+import { DataTable } from "../parts/DataTable";
 import type { Field } from "../parts/fields";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { SpecForm } from "../parts/SpecForm";
 import { useAdmin } from "../parts/useAdmin";
 import { useEditing, useInForm, withoutEtag } from "../parts/useEditing";
@@ -34,14 +35,7 @@ export function OrganisationPart({ operator }: { operator: boolean }) {
   const actions = {
     title: t("admin.actions"),
     cell: (row: OrganisationSpec) => (
-      <Button
-        type="button"
-        variant="bordered"
-        size="small"
-        onClick={() => edit(row.slug)}
-      >
-        <About label={t("admin.edit")} of={row.slug} />
-      </Button>
+      <RowButton label={t("admin.edit")} of={row.slug} onClick={() => edit(row.slug)} />
     ),
   };
   return (

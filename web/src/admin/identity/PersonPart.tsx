@@ -1,16 +1,16 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
-import { useContext } from "react";
 import { useTranslation } from "react-i18next";
 import { call } from "../../api/client";
 import { formatMoment } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
-import { Confirm } from "../parts/Confirm";
-import { About, DataTable } from "../parts/DataTable";
+import { DataTable } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
 import { useEditing, useInForm } from "../parts/useEditing";
+import { useRemoval } from "../parts/useRemoval";
 import type { Group, OrganisationSpec, Person, Spec } from "../types";
 import { personFields } from "./fields";
 
@@ -21,7 +21,7 @@ export function PersonPart({ operator }: { operator: boolean }) {
   const groups = useAdmin<Group[]>("groups");
   const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
   const action = useAction();
-  const confirm = useContext(Confirm);
+  const removal = useRemoval(action);
   const form = useEditing("person");
   const { editing, edit, create, close, heading } = form;
   const { before, seen } = useInForm(
@@ -56,21 +56,10 @@ export function PersonPart({ operator }: { operator: boolean }) {
     );
   };
   const remove = async (person: Person) => {
-    const sure = await confirm({
-      title: t("admin.confirm.remove", { name: person.name }),
-      text: t("admin.confirm.people"),
-      action: t("admin.remove"),
-    });
-    if (!sure) return;
-    const done = await action.run(
-      () =>
-        call(`/api/admin/people/${person.id}`, i18n.language, {
-          method: "DELETE",
-          seen: person.etag,
-        }),
-      t("admin.done.removed", { name: person.name }),
-    );
-    if (done) heading.current?.focus();
+    const { id, name, etag } = person;
+    const act = () =>
+      call(`/api/admin/people/${id}`, i18n.language, { method: "DELETE", seen: etag });
+    if (await removal(name, t("admin.confirm.people"), act)) heading.current?.focus();
   };
 
   return (
@@ -104,18 +93,13 @@ export function PersonPart({ operator }: { operator: boolean }) {
                 title: t("admin.actions"),
                 cell: (row) => (
                   <div className="buttons">
-                    <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
-                      <About label={t("admin.edit")} of={row.name} />
-                    </Button>
-                    <Button
-                      type="button"
-                      variant="bordered"
-                      size="small"
-                      aria-disabled={action.busy}
+                    <RowButton label={t("admin.edit")} of={row.name} onClick={() => edit(row.id)} />
+                    <RowButton
+                      label={t("admin.remove")}
+                      of={row.name}
+                      busy={action.busy}
                       onClick={() => void remove(row)}
-                    >
-                      <About label={t("admin.remove")} of={row.name} />
-                    </Button>
+                    />
                   </div>
                 ),
               },

@@ -1,17 +1,17 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
-import { useContext } from "react";
 import { useTranslation } from "react-i18next";
 import { call } from "../../api/client";
 import { formatNumber } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
 import { namesOf } from "../catalogue/names";
-import { Confirm } from "../parts/Confirm";
-import { About, DataTable, type Column } from "../parts/DataTable";
+import { DataTable, type Column } from "../parts/DataTable";
 import { Reading } from "../parts/Reading";
+import { RowButton } from "../parts/RowButton";
 import { SpecForm } from "../parts/SpecForm";
 import { useAction } from "../parts/useAction";
 import { useAdmin } from "../parts/useAdmin";
 import { useEditing, useInForm } from "../parts/useEditing";
+import { useRemoval } from "../parts/useRemoval";
 import type { Limit, ModelSpec, OrganisationSpec, Seen, Spec } from "../types";
 import { limitFields, NEW_LIMIT } from "./fields";
 
@@ -27,11 +27,11 @@ function specOf(limit: Limit): Spec {
 /** Limits with what is left of each; only who operates the installation changes them. */
 export function LimitsSection({ operator }: { operator: boolean }) {
   const { t, i18n } = useTranslation();
-  const confirm = useContext(Confirm);
   const query = useAdmin<Limit[]>("limits", { everyMs: EVERY_MS });
   const models = useAdmin<ModelSpec[]>("models", { enabled: operator });
   const organisations = useAdmin<OrganisationSpec[]>("organisations", { enabled: operator });
   const action = useAction();
+  const removal = useRemoval(action);
   const form = useEditing("limit");
   const { editing, edit, create, close, heading } = form;
   const { before, seen } = useInForm("limit", form, query.data, (row) => row.id === editing, specOf);
@@ -49,21 +49,12 @@ export function LimitsSection({ operator }: { operator: boolean }) {
       t("admin.done.saved", { name: String(spec["subject"]) }),
     );
   const remove = async (limit: Limit) => {
-    const sure = await confirm({
-      title: t("admin.confirm.remove", { name: nameOf(limit) }),
-      text: t("admin.confirm.limits"),
-      action: t("admin.remove"),
-    });
-    if (!sure) return;
     const query = new URLSearchParams({ subject: limit.subject, measure: limit.measure });
     if (limit.period) query.set("period", limit.period);
     if (limit.model) query.set("model", limit.model);
-    const done = await action.run(
-      () =>
-        call(`/api/admin/limits?${query}`, i18n.language, { method: "DELETE", seen: limit.etag }),
-      t("admin.done.removed", { name: nameOf(limit) }),
-    );
-    if (done) heading.current?.focus();
+    const act = () =>
+      call(`/api/admin/limits?${query}`, i18n.language, { method: "DELETE", seen: limit.etag });
+    if (await removal(nameOf(limit), t("admin.confirm.limits"), act)) heading.current?.focus();
   };
 
   const columns: Column<Limit>[] = [
@@ -108,18 +99,13 @@ export function LimitsSection({ operator }: { operator: boolean }) {
       title: t("admin.actions"),
       cell: (row) => (
         <div className="buttons">
-          <Button type="button" variant="bordered" size="small" onClick={() => edit(row.id)}>
-            <About label={t("admin.edit")} of={nameOf(row)} />
-          </Button>
-          <Button
-            type="button"
-            variant="bordered"
-            size="small"
-            aria-disabled={action.busy}
+          <RowButton label={t("admin.edit")} of={nameOf(row)} onClick={() => edit(row.id)} />
+          <RowButton
+            label={t("admin.remove")}
+            of={nameOf(row)}
+            busy={action.busy}
             onClick={() => void remove(row)}
-          >
-            <About label={t("admin.remove")} of={nameOf(row)} />
-          </Button>
+          />
         </div>
       ),
     });

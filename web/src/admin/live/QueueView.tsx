@@ -1,10 +1,10 @@
-import { Button } from "@gouvfr-lasuite/cunningham-react";
 import { useId } from "react";
 import { useTranslation } from "react-i18next";
 import { formatNumber } from "../../i18n/format";
 import { FailureNotice } from "../../layout/FailureNotice";
 import { useDraining } from "../catalogue/useDraining";
-import { About, DataTable, type Column } from "../parts/DataTable";
+import { DataTable, type Column } from "../parts/DataTable";
+import { RowButton } from "../parts/RowButton";
 import type { LiveEndpoint, Queue } from "../types";
 import { State } from "./State";
 
@@ -45,19 +45,13 @@ export function QueueView({ queue, managed }: { queue: Queue; managed: ReadonlyS
       title: t("admin.actions"),
       cell: (row) =>
         managed.has(row.name) && (
-          <Button
-            type="button"
-            variant="bordered"
-            size="small"
-            aria-disabled={action.busy}
-            data-testid={`drain-${row.name}`}
+          <RowButton
+            label={t(row.health === "drained" ? "admin.resume" : "admin.drain")}
+            of={row.name}
+            busy={action.busy}
+            testId={`drain-${row.name}`}
             onClick={() => void setDrained(row.name, row.health !== "drained")}
-          >
-            <About
-              label={t(row.health === "drained" ? "admin.resume" : "admin.drain")}
-              of={row.name}
-            />
-          </Button>
+          />
         ),
     });
   }
