@@ -40,7 +40,7 @@ def new_account() -> Account:
         streamed=True,
         priority="interactive",
     )
-    account.trace_id = account.id.hex
+    account.trace_id = account.id
     return account
 
 

@@ -94,8 +94,8 @@ class Gateway:
             [item.model for item in self._configured],
             self._use,
         )
-        self._choices = Choices(self.quotas, self.keys.refusals)
-        self.route = self._choices.route
+        self.choices = Choices(self.quotas, self.keys.refusals)
+        self.route = self.choices.route
         self._heads: dict[tuple[str, bytes], bytes] = {}
         self._chats = 0
         self._no_chat = asyncio.Event()
@@ -183,7 +183,7 @@ class Gateway:
         self.catalogue = Catalogue(models, idle)
         self.endpoints = {endpoint.id: endpoint for endpoint in self.catalogue.endpoints()}
         self._heads.clear()
-        self._choices.use(self.catalogue)
+        self.choices.use(self.catalogue)
         self._energy_limited = any(limit.measure == "energy_wh" for limit in limits)
         self.dispatcher.update(models)
         if hasattr(self, "_prober"):

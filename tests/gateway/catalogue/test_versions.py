@@ -44,7 +44,7 @@ async def test_a_version_that_was_not_seen_is_not_overwritten(
     assert (await operator.put(place, json=first | change, headers=match)).status_code == 204
     late = await operator.put(place, json=first, headers=match)
     assert (late.status_code, late.json()["code"]) == (412, "changed_meanwhile")
-    assert "rechargez" in late.json()["detail"]
+    assert "reprenez" in late.json()["detail"]
     now = shown(kind, (await operator.get(listed)).json())
     told = now["endpoint"] if kind == "endpoint" else now
     ((name, value),) = change.items()

@@ -20,7 +20,7 @@ export function Conflict({ fields, opened, now, typed, onGoOn }: Props) {
   const { t } = useTranslation();
   if (now === null) {
     return (
-      <div className="conflict" data-testid="conflict">
+      <div className="part conflict" data-testid="conflict">
         <p>{t("admin.conflict.gone")}</p>
         <Button type="button" variant="bordered" data-testid="conflict-anew" onClick={() => onGoOn(typed)}>
           {t("admin.conflict.anew")}
@@ -37,7 +37,7 @@ export function Conflict({ fields, opened, now, typed, onGoOn }: Props) {
     return field.kind === "choice" ? t(`admin.option.${text}`, { defaultValue: text }) : text;
   };
   return (
-    <div className="conflict" data-testid="conflict">
+    <div className="part conflict" data-testid="conflict">
       <DataTable
         caption={t("admin.conflict.caption")}
         rows={rows}

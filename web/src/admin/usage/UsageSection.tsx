@@ -30,7 +30,7 @@ export function UsageSection() {
           onChange={setChosen}
           {...(wrongDates ? { datesError: id } : {})}
         />
-        <div id={id}>
+        <div id={id} className="part">
           <Reading query={query}>
             {(report) => (
               <>
