@@ -34,6 +34,7 @@ class Block:
     ``within``: ``None`` for a block that belongs to the nearest heading or case above it. When the
     text goes back to an outer section (a remark after a list of cases that holds for all of them),
     the level of the heading or case that it belongs to, 0 being the document itself.
+    ``cells``: of a row, the span of each of its cells, so that a table can be drawn as one.
     """
 
     kind: BlockKind
@@ -41,6 +42,7 @@ class Block:
     start: int
     end: int
     within: int | None = None
+    cells: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

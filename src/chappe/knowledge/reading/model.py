@@ -1,0 +1,153 @@
+"""What reading a file gives. Offsets are half-open and count code points of the document's text."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from chappe.knowledge.document import Block
+
+PageText = Literal["text", "ocr", "mixed", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page (or slide, or sheet of a workbook), numbered from 1.
+
+    ``width`` and ``height`` in points (1/72 inch), 0 where the format has none. ``start`` and
+    ``end``: the part of the text that it holds. ``confidence``: of OCR, 0 to 1; ``None`` for text
+    that was not recognised from an image.
+    """
+
+    number: int
+    width: float
+    height: float
+    start: int
+    end: int
+    text: PageText = "text"
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where a run of text (a word, or less) is drawn: points from the page's top left corner."""
+
+    start: int
+    end: int
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Boxes:
+    """The boxes of a document's text, in the order of the text.
+
+    A map from every character to its place: a character between two boxes (a space, a line's end)
+    has none of its own.
+    """
+
+    _RECORD = struct.Struct("<IIIffff")
+
+    def __init__(self, boxes: Iterable[Box] = ()) -> None:
+        self._boxes = tuple(sorted(boxes, key=lambda box: box.start))
+        self._ends = [box.end for box in self._boxes]
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def of(self, start: int, end: int) -> list[Box]:
+        """The boxes that hold any character of a span."""
+        found = []
+        for index in range(bisect_left(self._ends, start + 1), len(self._boxes)):
+            box = self._boxes[index]
+            if box.start >= end:
+                break
+            found.append(box)
+        return found
+
+    def to_bytes(self) -> bytes:
+        """Compressed records: start, end, page (uint32), left, top, right, bottom (float32)."""
+        records = b"".join(
+            self._RECORD.pack(b.start, b.end, b.page, b.left, b.top, b.right, b.bottom)
+            for b in self._boxes
+        )
+        return zlib.compress(records, 6)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Boxes:
+        """The inverse of :meth:`to_bytes`."""
+        return cls(Box(*record) for record in cls._RECORD.iter_unpack(zlib.decompress(data)))
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What could not be read, or is to be known of it.
+
+    ``code`` is a key of the locales under ``reading.`` (e.g. ``page_unreadable``,
+    ``low_confidence``, ``truncated``, ``macros_ignored``, ``hidden_text``, ``member_refused``),
+    ``page`` the page concerned, ``values`` what the sentence quotes. ``loss``: whether text is
+    missing, so that the document is only partly read.
+    """
+
+    code: str
+    page: int | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    loss: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDocument:
+    """A file's text. ``hidden``: spans that a person who looks at the file doesn't see.
+
+    ``metadata`` is JSON-safe: author, created, modified, language, running_headers...
+    """
+
+    title: str
+    media_type: str
+    text: str
+    blocks: tuple[Block, ...]
+    pages: tuple[Page, ...] = ()
+    boxes: Boxes = field(default_factory=Boxes)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    issues: tuple[Issue, ...] = ()
+    hidden: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside a file (of an archive, attached to a message), copied out of it.
+
+    ``name`` is its path inside, harmless; ``path`` a file in the reading's own folder.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """What a file gives: a document, files inside it, or both. Never neither."""
+
+    document: ReadDocument | None
+    members: Sequence[Member] = ()
+
+
+class ReadingError(Exception):
+    """A file that can't be read at all.
+
+    ``code`` is a key of the locales under ``reading.`` (``encrypted``, ``broken``, ``unsupported``,
+    ``wrong_type``, ``too_large``, ``too_many_pages``, ``too_long``, ``too_much_memory``,
+    ``bomb``, ``empty``, ``crashed``); ``values`` what its sentence quotes.
+    """
+
+    def __init__(self, code: str, **values: object) -> None:
+        super().__init__(code, values)
+        self.code = code
+        self.values = {key: str(value) for key, value in values.items()}
