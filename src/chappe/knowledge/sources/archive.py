@@ -1,10 +1,12 @@
-"""Packages of the npm kind (``.tgz``), read from end to end without unpacking them to disk."""
+"""Archives (``.tgz``, ``.zip``), read from end to end without unpacking them to disk."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import stat
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +47,18 @@ class ArchiveLimits:
 
 
 DEFAULT_LIMITS = ArchiveLimits()
+Wanted = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which members are asked for."""
+
+    prefix: str
+    wanted: Wanted | None
+
+    def takes(self, name: str) -> bool:
+        return name.startswith(self.prefix) and (self.wanted is None or self.wanted(name))
 
 
 class _Inflated(io.BufferedIOBase):
@@ -68,7 +82,14 @@ class _Inflated(io.BufferedIOBase):
 def _damage_reported(path: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        EOFError,
+        zlib.error,
+        gzip.BadGzipFile,
+    ) as error:
         raise SourceFormatError(
             f"{path.name} est incomplète ou abîmée ({error}) : "
             "supprimez ce fichier et relancez le chargement"
@@ -76,25 +97,63 @@ def _damage_reported(path: Path) -> Iterator[None]:
 
 
 def members(
-    path: Path, prefix: str = "", *, limits: ArchiveLimits = DEFAULT_LIMITS
+    path: Path,
+    prefix: str = "",
+    *,
+    wanted: Wanted | None = None,
+    limits: ArchiveLimits = DEFAULT_LIMITS,
 ) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of the files whose name starts with ``prefix``, in order.
 
-    One file at a time is in memory. Raises ``FileNotFoundError`` when there is no archive, and
-    :class:`SourceFormatError` when it is damaged, when it is over ``limits``, or when a member
-    under ``prefix`` is a link, a device, or has a name that leaves its folder.
+    ``wanted`` may leave some of them out by their name. One file at a time is in memory. Raises
+    ``FileNotFoundError`` when there is no archive, and :class:`SourceFormatError` when it is
+    damaged, when it is over ``limits``, or when a member that was asked for is a link, a device,
+    or has a name that leaves its folder.
     """
-    yield from _walk(path, prefix, limits, with_content=True)
+    yield from _walk(path, _Choice(prefix, wanted), limits, with_content=True)
 
 
-def names(path: Path, prefix: str = "", *, limits: ArchiveLimits = DEFAULT_LIMITS) -> Iterator[str]:
+def names(
+    path: Path,
+    prefix: str = "",
+    *,
+    wanted: Wanted | None = None,
+    limits: ArchiveLimits = DEFAULT_LIMITS,
+) -> Iterator[str]:
     """Yield the names that :func:`members` would yield, without reading the contents."""
-    for name, _ in _walk(path, prefix, limits, with_content=False):
+    for name, _ in _walk(path, _Choice(prefix, wanted), limits, with_content=False):
         yield name
 
 
 def _walk(
-    path: Path, prefix: str, limits: ArchiveLimits, *, with_content: bool
+    path: Path, choice: _Choice, limits: ArchiveLimits, *, with_content: bool
+) -> Iterator[tuple[str, bytes]]:
+    walk = _walk_zip if zipfile.is_zipfile(path) else _walk_tar
+    yield from walk(path, choice, limits, with_content=with_content)
+
+
+def _walk_zip(
+    path: Path, choice: _Choice, limits: ArchiveLimits, *, with_content: bool
+) -> Iterator[tuple[str, bytes]]:
+    with _damage_reported(path), zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        if len(infos) > limits.members:
+            raise SourceFormatError(f"{path.name} : trop de fichiers (> {limits.members})")
+        left = limits.total_bytes
+        for info in infos:
+            if info.is_dir() or not choice.takes(info.filename):
+                continue
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            _check(path, info.filename, info.file_size, kind in (0, stat.S_IFREG), limits)
+            left -= info.file_size
+            if left < 0:
+                raise SourceFormatError(f"{path.name} : contenu inattendu, trop volumineux")
+            # zipfile reads no more than the size that was declared, and checks it and the CRC.
+            yield info.filename, archive.read(info) if with_content else b""
+
+
+def _walk_tar(
+    path: Path, choice: _Choice, limits: ArchiveLimits, *, with_content: bool
 ) -> Iterator[tuple[str, bytes]]:
     with gzip.open(path, "rb") as raw:
         inflated = _Inflated(raw, path, limits.total_bytes)
@@ -109,12 +168,14 @@ def _walk(
                     member = archive.next()
                 if member is None:
                     break
+                # What was passed stays listed otherwise: gigabytes, for millions of members.
+                archive.members.clear()  # type: ignore[attr-defined]
                 count += 1
                 if count > limits.members:
                     raise SourceFormatError(f"{path.name} : trop de fichiers (> {limits.members})")
-                if member.isdir() or not member.name.startswith(prefix):
+                if member.isdir() or not choice.takes(member.name):
                     continue
-                _check(path, member, limits)
+                _check(path, member.name, member.size, member.isreg(), limits)
                 content = b""
                 if with_content:
                     with _damage_reported(path):
@@ -124,16 +185,16 @@ def _walk(
                 _check_end(path, archive)
 
 
-def _check(path: Path, member: tarfile.TarInfo, limits: ArchiveLimits) -> None:
-    parts = PurePosixPath(member.name).parts
-    if member.name.startswith("/") or ".." in parts or "\\" in member.name or "\0" in member.name:
-        raise SourceFormatError(f"{path.name} : nom de fichier refusé {member.name!r}")
-    if not member.isreg():
-        raise SourceFormatError(f"{path.name} : {member.name!r} n'est pas un fichier ordinaire")
-    if member.size > limits.member_bytes:
+def _check(path: Path, name: str, size: int, regular: bool, limits: ArchiveLimits) -> None:
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise SourceFormatError(f"{path.name} : nom de fichier refusé {name!r}")
+    if not regular:
+        raise SourceFormatError(f"{path.name} : {name!r} n'est pas un fichier ordinaire")
+    if size > limits.member_bytes:
         raise SourceFormatError(
-            f"{path.name} : {member.name!r} est trop volumineux "
-            f"({member.size} octets, limite {limits.member_bytes})"
+            f"{path.name} : {name!r} est trop volumineux "
+            f"({size} octets, limite {limits.member_bytes})"
         )
 
 
