@@ -52,7 +52,8 @@ class SourceDocument:
     ``kind`` is ``fiche`` (a service-public.fr sheet), ``service`` (a form or online service) or
     ``article`` (an article of law). ``date`` is the last change of a sheet or the start of this
     version of an article. ``theme_path`` goes from the widest theme to the narrowest.
-    ``metadata`` is JSON-safe.
+    ``metadata`` is JSON-safe. ``valid_from`` and ``valid_to``: of a version of an article, its
+    first day in force and the first day on which it no longer is.
     """
 
     external_id: str
@@ -65,6 +66,8 @@ class SourceDocument:
     text: str
     blocks: tuple[Block, ...]
     metadata: dict[str, Any]
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)

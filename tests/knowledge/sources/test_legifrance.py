@@ -7,7 +7,8 @@ import pytest
 
 from chappe.knowledge.document import SourceDocument
 from chappe.knowledge.sources.archive import SourceFormatError
-from chappe.knowledge.sources.legifrance import MAX_HTML_CHARS, read_articles
+from chappe.knowledge.sources.law_html import MAX_HTML_CHARS
+from chappe.knowledge.sources.legifrance import read_articles
 from samples.build import SAMPLE_CODE_ID, code, legi_archive
 
 

@@ -30,11 +30,15 @@ class SourceItem:
     ``content_hash`` (hexadecimal SHA-256) changes when the document's content, or the way it is
     read, changes: an item whose hash is already known need not be parsed.
     ``parse`` raises :class:`SourceFormatError` naming the document when it is malformed.
+    ``version``: of a document that keeps its versions, which of them this is (an article of law is
+    one document, whose versions were in force one after the other); None where the newest
+    replaces the others.
     """
 
     external_id: str
     content_hash: str
     parse: Callable[[], SourceDocument]
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
