@@ -143,8 +143,8 @@ class ReadingError(Exception):
     """A file that can't be read at all.
 
     ``code`` is a key of the locales under ``reading.`` (``encrypted``, ``broken``, ``unsupported``,
-    ``wrong_type``, ``too_large``, ``too_many_pages``, ``too_long``, ``too_much_memory``,
-    ``bomb``, ``empty``, ``crashed``); ``values`` what its sentence quotes.
+    ``too_large``, ``too_many_pages``, ``too_long``, ``too_slow``, ``too_much_memory``, ``bomb``,
+    ``empty``, ``crashed``, ``no_such_page``); ``values`` what its sentence quotes.
     """
 
     def __init__(self, code: str, **values: object) -> None:
