@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS ?= travail
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all lint bench-retrieval bench-gateway bench web lock clean bench-dispatch
+.PHONY: demo test test-all lint bench-retrieval bench-citations bench-gateway bench web lock clean bench-dispatch
 
 demo: $(VENV)/installed web/dist/index.html
 	@exec $(BIN)/chappe demo
@@ -21,6 +21,9 @@ lint: $(VENV)/installed-test
 
 bench-retrieval: $(VENV)/installed
 	@$(BIN)/python benchmarks/retrieval.py --questions "$(QUESTIONS)" --corpus "$(CORPUS)"
+
+bench-citations: $(VENV)/installed
+	@$(BIN)/python benchmarks/citations/run.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(ARCHIVES),--archives "$(ARCHIVES)")
 
 bench-gateway: $(VENV)/installed
 	@$(BIN)/python benchmarks/gateway/run.py
