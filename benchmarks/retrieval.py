@@ -83,8 +83,9 @@ async def measure(runtime: Runtime, source: str, questions: list[tuple[str, set[
             )
             rows = await session.execute(
                 text("""
-                    select p.id, coalesce(d.metadata->>'number', d.external_id)
-                    from passage p join document d on d.id = p.document_id
+                    select p.id, coalesce(v.metadata->>'number', d.external_id)
+                    from passage p join document_version v on v.id = p.version_id
+                    join document d on d.id = v.document_id
                     where p.collection_id = :id
                 """),
                 {"id": collection},

@@ -31,20 +31,26 @@ async def _fill(database: Database, slug: str, passages: dict[int, list[str]]) -
         )
         document = await session.scalar(
             text(
-                "insert into document (collection_id, external_id, kind, title, url, theme_path,"
-                " text, blocks, metadata, content_hash)"
-                " values (:c, 'd', 'fiche', 't', 'u', '{}', 'x', '[]', '{}', 'h') returning id"
+                "insert into document (collection_id, external_id, kind, name, state)"
+                " values (:c, 'd', 'fiche', 't', 'ready') returning id"
             ),
             {"c": collection},
+        )
+        version = await session.scalar(
+            text(
+                "insert into document_version (document_id, number, title, text, content_hash,"
+                " read_at) values (:d, 1, 't', 'x', 'h', now()) returning id"
+            ),
+            {"d": document},
         )
         for key, terms in passages.items():
             await session.execute(
                 text(
-                    "insert into passage (id, document_id, collection_id, ordinal, start_at,"
-                    " end_at, heading_path, length) overriding system value"
-                    " values (:id, :d, :c, :id, 0, 1, '{}', :length)"
+                    "insert into passage (id, document_id, version_id, collection_id, ordinal,"
+                    " start_at, end_at, heading_path, length) overriding system value"
+                    " values (:id, :d, :v, :c, :id, 0, 1, '{}', :length)"
                 ),
-                {"id": key, "d": document, "c": collection, "length": len(terms)},
+                {"id": key, "d": document, "v": version, "c": collection, "length": len(terms)},
             )
             for term in set(terms):
                 await session.execute(

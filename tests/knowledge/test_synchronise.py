@@ -77,7 +77,40 @@ async def test_loading_again_changes_only_what_changed(
     assert await _state(database) == before
     async with database.session() as session:
         now = dict((await session.execute(text("select external_id, id from document"))).all())
-    assert {k for k in ids if ids[k] != now[k]} == {sheets[0].external_id}
+        versions = await session.scalar(text("select count(*) from document_version"))
+    assert now == ids, "a document that changes keeps its identity"
+    assert versions == len(sheets), "read anew, it said the same: no version more"
+
+
+async def test_what_a_document_said_before_stays_readable(
+    database: Database, sheets: list[SourceItem]
+) -> None:
+    await _load(database, sheets)
+    parse = sheets[0].parse
+    changed = replace(
+        sheets[0],
+        content_hash="another",
+        parse=lambda: replace(parse(), text=parse().text.replace("e", "é")),
+    )
+    await _load(database, [changed, *sheets[1:]])
+    async with database.session() as session:
+        rows = (
+            await session.execute(
+                text("""
+                    select v.number, v.text, v.superseded_at is not null as superseded,
+                           (select count(*) from passage p where p.version_id = v.id) as passages
+                    from document_version v join document d on d.id = v.document_id
+                    where d.external_id = :name order by v.number
+                """),
+                {"name": sheets[0].external_id},
+            )
+        ).all()
+    assert [(row.number, row.superseded, row.passages > 0) for row in rows] == [
+        (1, True, False),
+        (2, False, True),
+    ]
+    assert rows[0].text == parse().text
+    await _state(database)
 
 
 async def test_what_went_away_is_removed(database: Database, sheets: list[SourceItem]) -> None:

@@ -38,7 +38,7 @@ class Actor:
     subjects: frozenset[uuid.UUID] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        own = {i for i in (self.key_id, self.organisation_id) if i is not None}
+        own = {i for i in (self.key_id, self.organisation_id, self.person_id) if i is not None}
         object.__setattr__(self, "subjects", frozenset(own | self.groups))
 
     @property
@@ -101,7 +101,69 @@ def may_revoke(actor: Actor, scopes: Iterable[str], level: int) -> None:
 def readable_collections(actor: Actor, alias: str = "collection") -> str:
     """SQL condition on the collections that `actor` may read, for a table named `alias`.
 
-    Every collection is public until collections have owners; whoever lacks the right to search
-    reads none.
+    Public ones, those of the actor's person, groups and organisation, and those granted to them;
+    whoever lacks the right to search reads none. Chappe itself reads all. A collection that is
+    being removed is nobody's.
     """
-    return f"{alias}.public" if "search" in actor.scopes else "false"
+    if "search" not in actor.scopes:
+        return "false"
+    if actor.kind == "system":
+        return f"{alias}.removed_at is null"
+    if not actor.subjects:
+        return f"({alias}.removed_at is null and {alias}.public)"
+    subjects = _array(actor.subjects)
+    return (
+        f"({alias}.removed_at is null and ({alias}.public or {alias}.owner_id = any({subjects})"
+        f" or {alias}.id in {_granted(subjects)}))"
+    )
+
+
+def editable_collections(actor: Actor, alias: str = "collection") -> str:
+    """SQL condition on the collections whose documents `actor` may add, read again and remove.
+
+    Those of the actor's person, groups and organisation, and those granted to them to edit. The
+    page of a loopback installation edits what it made: public collections of the installation
+    that no source keeps in line. What a source keeps in line is edited by Chappe alone.
+    """
+    if "search" not in actor.scopes:
+        return "false"
+    if actor.kind == "system":
+        return f"{alias}.removed_at is null"
+    own = f"{alias}.removed_at is null and {alias}.source = ''"
+    if actor.kind == "page":
+        return f"({own} and {alias}.owner_kind = 'installation' and {alias}.public)"
+    if not actor.subjects:
+        return "false"
+    subjects = _array(actor.subjects)
+    granted = _granted(subjects, "role = 'editor'")
+    return f"({own} and ({alias}.owner_id = any({subjects}) or {alias}.id in {granted}))"
+
+
+def administered_collections(actor: Actor, alias: str = "collection") -> str:
+    """SQL condition on the collections whose rules and grants `actor` may change.
+
+    A person's own; an organisation's administrator, those of it and of its people and groups; an
+    operator, all. It doesn't give the right to read what is in them. The page, those it edits.
+    """
+    if actor.kind == "page":
+        return editable_collections(actor, alias)
+    if actor.kind == "system" or "operate" in actor.scopes:
+        return f"{alias}.removed_at is null"
+    own = []
+    if actor.person_id is not None and "search" in actor.scopes:
+        own.append(f"({alias}.owner_kind = 'person' and {alias}.owner_id = '{actor.person_id}')")
+    if "manage" in actor.scopes and actor.organisation_id is not None:
+        own.append(f"{alias}.organisation_id = '{actor.organisation_id}'")
+    return f"({alias}.removed_at is null and ({' or '.join(own)}))" if own else "false"
+
+
+def _granted(subjects: str, condition: str = "true") -> str:
+    return (
+        "(select collection_id from collection_grant"  # noqa: S608 - both are of our own making
+        f" where subject_id = any({subjects}) and {condition})"
+    )
+
+
+def _array(identifiers: Iterable[uuid.UUID]) -> str:
+    """Identifiers as an SQL array; a UUID's own text holds nothing that could be read as SQL."""
+    return "cast('{" + ",".join(sorted(map(str, identifiers))) + "}' as uuid[])"

@@ -115,6 +115,7 @@ async def load_source(
             total=total,
             complete=not first_only,
             progress=progress,
+            source=source.package,
         )
     except SourceFormatError as error:
         raise ChappeError("archive_broken", 503, name=archive.name, reason=error) from error

@@ -1,9 +1,9 @@
-"""Writing documents into the index: text, passages and postings in one transaction."""
+"""Versions of documents in the index: passages and postings, in the caller's transaction."""
 
-import json
+import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import psycopg
 from sqlalchemy import text
@@ -37,6 +37,16 @@ class PreparedDocument:
     document: SourceDocument
     content_hash: str
     passages: tuple[PreparedPassage, ...]
+    source_version: str | None = None
+
+
+@dataclass(frozen=True)
+class VersionPassages:
+    """The passages of a document's version, by the identifiers that it has in the database."""
+
+    document_id: uuid.UUID
+    version_id: int
+    prepared: PreparedDocument
 
 
 def context(document: SourceDocument) -> str:
@@ -46,46 +56,28 @@ def context(document: SourceDocument) -> str:
     return document.title
 
 
-def prepare(document: SourceDocument, content_hash: str) -> PreparedDocument:
+def prepare(
+    document: SourceDocument, content_hash: str, source_version: str | None = None
+) -> PreparedDocument:
     """Cut and analyse a document. Pure, and the costly part: run it outside the event loop."""
     about = terms(context(document))
     passages = []
     for span in split(document):
         own = terms(" ".join(span.heading_path) + "\n" + document.text[span.start : span.end])
         passages.append(PreparedPassage(span, Counter(about + own)))
-    return PreparedDocument(document, content_hash, tuple(passages))
+    return PreparedDocument(document, content_hash, tuple(passages), source_version)
 
 
 async def write(
-    session: AsyncSession, collection_id: int, documents: Sequence[PreparedDocument]
+    session: AsyncSession, collection_id: int, versions: Sequence[VersionPassages]
 ) -> None:
-    """Put documents in a collection; one that is there already is replaced whole."""
-    await remove(session, collection_id, [item.document.external_id for item in documents])
+    """Put versions in the index. They must not be in it: withdraw them first."""
     connection = await driver_connection(session)
     async with connection.cursor() as cursor:
-        document_ids = []
-        for item in documents:
-            document = item.document
-            await cursor.execute(
-                """
-                insert into document (collection_id, external_id, kind, title, url, date, audience,
-                                      theme_path, text, blocks, metadata, content_hash)
-                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id
-                """,
-                (
-                    collection_id, document.external_id, document.kind, document.title,
-                    document.url, document.date, document.audience, list(document.theme_path),
-                    document.text, json.dumps([asdict(block) for block in document.blocks]),
-                    json.dumps(document.metadata), item.content_hash,
-                ),
-            )  # fmt: skip
-            row = await cursor.fetchone()
-            assert row is not None
-            document_ids.append(row[0])
         pairs = [
-            (document_id, ordinal, passage)
-            for document_id, item in zip(document_ids, documents, strict=True)
-            for ordinal, passage in enumerate(item.passages)
+            (version, ordinal, passage)
+            for version in versions
+            for ordinal, passage in enumerate(version.prepared.passages)
         ]
         await cursor.execute(
             "select nextval(pg_get_serial_sequence('passage', 'id')) from generate_series(1, %s)",
@@ -93,14 +85,17 @@ async def write(
         )
         identifiers = [row[0] for row in await cursor.fetchall()]
         async with cursor.copy(
-            "copy passage (id, document_id, collection_id, ordinal, start_at, end_at, heading_path,"
-            " length) from stdin"
+            "copy passage (id, document_id, version_id, collection_id, ordinal, start_at, end_at,"
+            " heading_path, length, valid_from, valid_to) from stdin"
         ) as copy:
-            for identifier, (document_id, ordinal, passage) in zip(identifiers, pairs, strict=True):
+            for identifier, (version, ordinal, passage) in zip(identifiers, pairs, strict=True):
+                document = version.prepared.document
                 await copy.write_row(
                     (
-                        identifier, document_id, collection_id, ordinal, passage.span.start,
-                        passage.span.end, list(passage.span.heading_path), passage.length,
+                        identifier, version.document_id, version.version_id, collection_id,
+                        ordinal, passage.span.start, passage.span.end,
+                        list(passage.span.heading_path), passage.length, document.valid_from,
+                        document.valid_to,
                     )
                 )  # fmt: skip
         async with cursor.copy(
@@ -117,34 +112,23 @@ async def write(
         )
 
 
-async def remove(session: AsyncSession, collection_id: int, external_ids: Sequence[str]) -> None:
-    """Take documents out of a collection, with all that was derived from them."""
+async def withdraw(session: AsyncSession, collection_id: int, versions: Sequence[int]) -> None:
+    """Take versions out of the index, with all that was derived from their passages."""
+    if not versions:
+        return
     await session.execute(
         text("""
-            with gone as (
-                select d.id from document d
-                where d.collection_id = :collection and d.external_id = any(:ids)
+            with deleted as (
+                delete from passage where version_id = any(:versions) returning length
             ), size as (
-                select count(*) as passages, coalesce(sum(length), 0) as tokens
-                from passage where document_id in (select id from gone)
-            ), deleted as (
-                delete from document where id in (select id from gone)
+                select count(*) as passages, coalesce(sum(length), 0) as tokens from deleted
             )
             update collection set passages = collection.passages - size.passages,
                                   tokens = collection.tokens - size.tokens
             from size where collection.id = :collection and size.passages > 0
         """),
-        {"collection": collection_id, "ids": list(external_ids)},
+        {"collection": collection_id, "versions": list(versions)},
     )
-
-
-async def known_hashes(session: AsyncSession, collection_id: int) -> dict[str, str]:
-    """Content hash of each document there, by external id."""
-    rows = await session.execute(
-        text("select external_id, content_hash from document where collection_id = :id"),
-        {"id": collection_id},
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[tuple[object, ...]]:

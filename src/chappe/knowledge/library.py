@@ -23,9 +23,18 @@ async def read_document(
     async with database.session() as session:
         result = await session.execute(
             text(f"""
-                select document.*, collection.slug from document
+                select document.id, document.external_id, document.kind, collection.slug,
+                       v.title, v.url, v.date, v.audience, v.theme_path, v.text, v.blocks,
+                       v.metadata
+                from document
                 join collection on collection.id = document.collection_id
+                join document_version v on v.document_id = document.id
                 where document.id = :id and {readable_collections(actor)}
+                order by v.superseded_at is null desc,
+                    (v.valid_from is null or v.valid_from <= current_date)
+                        and (v.valid_to is null or v.valid_to > current_date) desc,
+                    v.number desc
+                limit 1
             """),  # noqa: S608
             {"id": document_id},
         )

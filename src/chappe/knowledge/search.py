@@ -111,11 +111,12 @@ class Search:
             rows = await session.execute(
                 text("""
                     select p.id as passage_id, p.start_at, p.end_at, p.heading_path,
-                           substr(d.text, p.start_at + 1, p.end_at - p.start_at) as passage_text,
-                           d.id, d.external_id, d.title, d.url, d.date, d.kind, d.theme_path,
+                           substr(v.text, p.start_at + 1, p.end_at - p.start_at) as passage_text,
+                           d.id, d.external_id, v.title, v.url, v.date, d.kind, v.theme_path,
                            c.slug
                     from passage p
-                    join document d on d.id = p.document_id
+                    join document_version v on v.id = p.version_id
+                    join document d on d.id = v.document_id
                     join collection c on c.id = p.collection_id
                     where p.id = any(:ids)
                 """),

@@ -14,15 +14,9 @@ from sqlalchemy import text
 from chappe.core.database import Database
 from chappe.gateway import Gateway
 from chappe.knowledge import vectors
-from chappe.knowledge.indexing import (
-    INDEX_VERSION,
-    PreparedDocument,
-    known_hashes,
-    prepare,
-    remove,
-    write,
-)
+from chappe.knowledge.indexing import INDEX_VERSION, PreparedDocument, prepare
 from chappe.knowledge.sources.archive import SourceItem
+from chappe.knowledge.versions import Key, known_hashes, remove, store
 
 BATCH = 20
 
@@ -49,13 +43,13 @@ class SyncReport:
 class _Batch:
     prepared: list[PreparedDocument]
     unchanged: int
-    seen: list[str]
+    seen: list[Key]
 
 
-def _take(items: Iterator[SourceItem], known: dict[str, str], report: SyncReport) -> _Batch | None:
+def _take(items: Iterator[SourceItem], known: dict[Key, str], report: SyncReport) -> _Batch | None:
     """Read and prepare the next changed documents; runs in a thread."""
     prepared: list[PreparedDocument] = []
-    seen: list[str] = []
+    seen: list[Key] = []
     unchanged = 0
     while len(prepared) < BATCH and len(seen) < 50 * BATCH:
         began = time.perf_counter()
@@ -63,16 +57,17 @@ def _take(items: Iterator[SourceItem], known: dict[str, str], report: SyncReport
         report.spend("read", began)
         if item is None:
             break
-        seen.append(item.external_id)
+        key = (item.external_id, item.version)
+        seen.append(key)
         digest = hashlib.sha256(f"{INDEX_VERSION} {item.content_hash}".encode()).hexdigest()
-        if known.get(item.external_id) == digest:
+        if known.get(key) == digest:
             unchanged += 1
             continue
         began = time.perf_counter()
         document = item.parse()
         report.spend("parse", began)
         began = time.perf_counter()
-        prepared.append(prepare(document, digest))
+        prepared.append(prepare(document, digest, item.version))
         report.spend("analyse", began)
     return _Batch(prepared, unchanged, seen) if seen else None
 
@@ -100,12 +95,15 @@ async def synchronise(
     total: int | None,
     complete: bool,
     progress: Progress,
+    source: str = "",
+    load_id: int | None = None,
 ) -> SyncReport:
     """Bring a collection in line with a source.
 
     Args:
         gateway: gives the vectors; None leaves them out.
         complete: are `items` the whole source, so that what isn't among them went away.
+        source: which source keeps these documents in line; others' are left alone.
 
     Raises:
         SourceFormatError: a document can't be read; what came before it is kept.
@@ -113,9 +111,9 @@ async def synchronise(
     """
     report = SyncReport()
     async with database.session() as session:
-        known = await known_hashes(session, collection_id)
+        known = await known_hashes(session, collection_id, source=source)
     iterator = iter(items)
-    seen: set[str] = set()
+    seen: set[Key] = set()
     await progress("indexing", 0, total)
     while batch := await asyncio.to_thread(_take, iterator, known, report):
         if gateway is not None:
@@ -123,10 +121,10 @@ async def synchronise(
         began = time.perf_counter()
         if batch.prepared:
             async with database.session() as session:
-                await write(session, collection_id, batch.prepared)
+                await store(session, collection_id, batch.prepared, source=source, load_id=load_id)
         report.spend("write", began)
         for item in batch.prepared:
-            if item.document.external_id in known:
+            if (item.document.external_id, item.source_version) in known:
                 report.changed += 1
             else:
                 report.added += 1
@@ -134,10 +132,10 @@ async def synchronise(
         seen.update(batch.seen)
         await progress("indexing", len(seen), total)
     if complete:
-        gone = sorted(set(known) - seen)
+        gone = list(set(known) - seen)
         for at in range(0, len(gone), 500):
             async with database.session() as session:
-                await remove(session, collection_id, gone[at : at + 500])
+                await remove(session, collection_id, gone[at : at + 500], source=source)
         report.removed = len(gone)
     if gateway is not None and gateway.encoder is not None:
         began = time.perf_counter()
@@ -158,4 +156,6 @@ async def _analyse(database: Database) -> None:
     # Fresh statistics and visibility map: without them the postings' index is read with the table.
     async with database.engine.connect() as connection:
         automatic = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await automatic.execute(text("vacuum (analyze) posting, passage, document, embedding"))
+        await automatic.execute(
+            text("vacuum (analyze) posting, passage, document, document_version, embedding")
+        )

@@ -19,7 +19,7 @@ YIELD_SECONDS = 60.0
 _TEXT_LIMIT = 1_500
 
 _MISSING = """
-    from passage p join document d on d.id = p.document_id
+    from passage p join document_version v on v.id = p.version_id
     where p.collection_id = :collection and not exists (
         select from embedding e where e.passage_id = p.id and e.model = :model)
 """
@@ -62,8 +62,8 @@ async def fill(
             rows = (
                 await session.execute(
                     text(
-                        "select p.id, d.title, p.heading_path,"
-                        " substr(d.text, p.start_at + 1, p.end_at - p.start_at)"
+                        "select p.id, v.title, p.heading_path,"
+                        " substr(v.text, p.start_at + 1, p.end_at - p.start_at)"
                         + _MISSING
                         + " and p.id > :after order by p.id limit :batch"
                     ),
