@@ -99,16 +99,17 @@ class _Builder:
         raise TreeError("déclaration d'entité refusée")
 
 
-def parse_xml(raw: bytes) -> Element:
+def parse_xml(raw: bytes, *, namespaces: bool = False) -> Element:
     """The tree of an XML document. Names keep their prefix (``dc:title``).
 
-    Nothing outside it is read, and one that declares entities is refused.
+    With ``namespaces``, names are ``ADDRESS}name``, whatever the prefix. Nothing outside it is
+    read, and one that declares entities is refused.
 
     Raises:
         TreeError: it isn't well-formed, or it is deeper or longer than its kind ever is.
     """
     builder = _Builder()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(namespace_separator="}" if namespaces else None)
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
