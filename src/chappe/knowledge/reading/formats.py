@@ -20,6 +20,23 @@ PACKAGE = "chappe.knowledge.reading."
 
 READERS = {
     "text/plain": "text",
+    "text/markdown": "markdown",
+    "text/csv": "delimited",
+    "text/html": "html",
+    "message/rfc822": "mail",
+    "application/rtf": "rtf",
+    "application/zip": "archive",
+    "application/epub+zip": "epub",
+    "application/msword": "doc",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.ms-outlook": "msg",
+    "application/vnd.oasis.opendocument.text": "odt",
+    "application/vnd.oasis.opendocument.spreadsheet": "ods",
+    "application/vnd.oasis.opendocument.presentation": "odp",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
 }
 """Media type (as `detect.media_type` gives it) → module of this package."""
 

@@ -1,0 +1,13 @@
+"""Texts of Word 97 to 2003 (.doc): not read yet, and said so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chappe.knowledge.reading.limits import Limits
+from chappe.knowledge.reading.model import ReadingError, ReadResult
+
+
+def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
+    """Refuse the file, saying what to do."""
+    raise ReadingError("old_format", type="Word 97-2003")
