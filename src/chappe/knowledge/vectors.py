@@ -45,10 +45,14 @@ async def fill(
     gateway: Gateway,
     collection_id: int,
     progress: Callable[[int], Awaitable[None]],
+    versions: Sequence[int] | None = None,
 ) -> int:
     """Give a vector to each passage that lacks one, oldest first; gives the number written.
 
     Each batch is committed, so that an interrupted run goes on where it was.
+
+    Args:
+        versions: only of these documents' versions.
 
     Raises:
         ChappeError: the encoder can't be reached.
@@ -65,14 +69,17 @@ async def fill(
                         "select p.id, v.title, p.heading_path,"
                         " substr(v.text, p.start_at + 1, p.end_at - p.start_at)"
                         + _MISSING
-                        + " and p.id > :after order by p.id limit :batch"
+                        + " and p.id > :after"
+                        + (" and p.version_id = any(:versions)" if versions else "")
+                        + " order by p.id limit :batch"
                     ),
                     {
                         "collection": collection_id,
                         "model": encoder.name,
                         "after": after,
                         "batch": BATCH,
-                    },
+                    }
+                    | ({"versions": list(versions)} if versions else {}),
                 )
             ).all()
         if not rows:

@@ -47,7 +47,7 @@ create table load (
     id bigint generated always as identity primary key,
     collection_id integer not null references collection(id) on delete cascade,
     origin text not null check (origin in
-        ('upload', 'ingest', 'folder', 's3', 'web', 'webdav', 'official')),
+        ('upload', 'ingest', 'folder', 's3', 'web', 'webdav', 'official', 'retention')),
     source_id bigint,
     requested_by text not null,
     state text not null default 'running' check (state in
@@ -60,9 +60,12 @@ create table load (
     failed integer not null default 0,
     bytes bigint not null default 0,
     started_at timestamptz not null default now(),
+    -- When all that it brings was received; it is done when all of it is settled.
+    listed_at timestamptz,
     finished_at timestamptz,
     detail jsonb not null default '{}'
 );
+create index ix_load_running on load (id) where state = 'running';
 create index ix_load_collection_id on load (collection_id, id);
 """
 
@@ -123,7 +126,13 @@ alter table document
     add column reason jsonb,
     add column load_id bigint references load(id) on delete set null,
     add column received_at timestamptz not null default now(),
-    add column deletes_at timestamptz;
+    add column deletes_at timestamptz,
+    -- What is still to be done with it, the most urgent first: 0 somebody waits for it, 1 part of a
+    -- load, 2 it is to be deleted. Null: nothing. Whoever works on it holds an advisory lock on
+    -- its number, which ends with its connection.
+    add column awaits smallint check (awaits between 0 and 2),
+    add column awaits_from timestamptz not null default now(),
+    add column attempts smallint not null default 0;
 update document set name = title, received_at = updated_at,
     source = (select source from collection where id = document.collection_id);
 alter table document
@@ -132,9 +141,9 @@ alter table document
     drop column theme_path, drop column text, drop column blocks, drop column metadata,
     drop column content_hash;
 create index ix_document_parent_id on document (parent_id) where parent_id is not null;
-create index ix_document_load_id on document (load_id) where load_id is not null;
-create index ix_document_unsettled on document (collection_id, state)
-    where state not in ('ready', 'partly_read');
+create index ix_document_load_id on document (load_id, state) where load_id is not null;
+create index ix_document_collection_id_state on document (collection_id, state);
+create index ix_document_awaits on document (awaits, number) where awaits is not null;
 create index ix_document_deletes_at on document (deletes_at) where deletes_at is not null;
 
 alter table passage
@@ -180,7 +189,7 @@ alter table document
     alter column content_hash set not null,
     drop column number, drop column parent_id, drop column source, drop column name,
     drop column state, drop column reason, drop column load_id, drop column received_at,
-    drop column deletes_at;
+    drop column deletes_at, drop column awaits, drop column awaits_from, drop column attempts;
 drop table load;
 drop trigger organisation_collection_grants_go on organisation;
 drop trigger person_group_collection_grants_go on person_group;
