@@ -122,7 +122,8 @@ class S3Connector:
     def _told(self, error: Exception, place: str) -> ChappeError:
         if isinstance(error, PermissionDeniedError | UnauthenticatedError):
             return ChappeError("source_denied", 502, place=place)
-        if isinstance(error, NotFoundError):
+        # A bucket that isn't there has no error of its own when it is listed.
+        if isinstance(error, NotFoundError) or "NoSuchBucket" in str(error):
             return ChappeError("source_missing", 404, place=place)
         # The store's own words hold addresses and the whole request.
         return unreachable(place, wrong("broken_answer", message=type(error).__name__))

@@ -117,8 +117,12 @@ class WebConnector:
                 yield Found(url, _name(url, ""), before.tag, url=url, state=before.state)
                 continue
             found, links = await self._visit(url, before, folder, modified)
-            if found is None and url == self._start and not self._is_sitemap and not links:
-                raise unreachable(shown(url), wrong("no_page"))
+            if url == self._start and not self._is_sitemap:
+                # Without its first page nothing is known of a site.
+                if found is not None and found.failure is not None:
+                    raise found.failure
+                if found is None and not links:
+                    raise unreachable(shown(url), wrong("no_page"))
             if depth < self._extent.depth and not self._is_sitemap:
                 for link in links:
                     if link not in self._queued and self._wanted(link):
