@@ -62,7 +62,7 @@ def test_search_by_meaning(loaded: Path) -> None:
 def test_ask(loaded: Path) -> None:
     result = support.chappe("ask", "carte d'identité", "--json", data_dir=loaded)
     events = [json.loads(line) for line in result.stdout.splitlines()]
-    assert events[0]["event"] == "sources" and events[-1]["event"] == "done"
+    assert events[0]["event"] == "search" and events[-1]["event"] == "done"
 
 
 def test_keys(loaded: Path) -> None:

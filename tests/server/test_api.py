@@ -136,7 +136,8 @@ QUESTION = "Quelles pièces faut-il pour refaire sa carte d'identité ?"
 
 def test_the_weak_model_is_not_passed_off(demo: support.Running) -> None:
     events = ask(demo, QUESTION)
-    assert events[0][0] == "sources" and len(events[0][1]["sources"]) > 2
+    assert [name for name, _ in events[:2]] == ["search", "sources"]
+    assert len(events[1][1]["sources"]) > 2
     assert of(events, "token")
     (done,) = of(events, "done")
     assert done["model"] == "smollm2-135m-instruct"
@@ -203,9 +204,15 @@ def test_an_engine_that_fails_leaves_the_extracts(
 ) -> None:
     endpoint.script = "error"
     events = ask(scripted, QUESTION)
-    assert [name for name, _ in events] == ["sources", "extracts", "error"]
-    assert events[1][1]["extracts"]
-    assert events[2][1]["code"] == "engine_refused"
+    assert [name for name, _ in events] == [
+        "search",
+        "sources",
+        *(["clarification"] if of(events, "clarification") else []),
+        "extracts",
+        "error",
+    ]
+    assert of(events, "extracts")[0]["extracts"]
+    assert of(events, "error")[0]["code"] == "engine_refused"
 
 
 def test_leaving_stops_the_generation(

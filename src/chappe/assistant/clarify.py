@@ -7,11 +7,11 @@ sheets. A question that fits both can't be answered right without knowing which.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from chappe.assistant.conversation import own_terms
 from chappe.assistant.lexicon import OPPOSITES
 from chappe.assistant.terms import TextAnalysis, analyse
+from chappe.knowledge.provenance import Outline, OutlineBlock
 
 MOST_CHOICES = 10
 _FIRST_HITS = 5
@@ -25,19 +25,6 @@ _MANNER = re.compile(
 )
 _AGE = re.compile(r"\b\d{1,2} ans\b")
 _SAME_SUBJECT = 0.6
-
-
-class BlockLike(Protocol):
-    """A block of a document: `knowledge.document.Block`, or as it crosses the API."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def level(self) -> int: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +60,9 @@ class Choice:
     label: str
 
 
-def sibling_cases(text: str, blocks: Sequence[BlockLike]) -> list[list[Case]]:
+def sibling_cases(outline: Outline) -> list[list[Case]]:
     """The groups of cases that exclude one another, outermost first, in the text's order."""
+    blocks = outline.blocks
     groups: dict[tuple[int, ...], list[tuple[Case, int]]] = {}
     order: list[tuple[int, ...]] = []
     enclosing: list[tuple[int, int, str]] = []  # level, index of the block, label
@@ -83,26 +71,25 @@ def sibling_cases(text: str, blocks: Sequence[BlockLike]) -> list[list[Case]]:
             continue
         while enclosing and enclosing[-1][0] >= block.level:
             enclosing.pop()
-        label = text[block.start : block.end]
+        label = block.label
         if block.kind == "case":
             key = (block.level, *(place for _, place, _ in enclosing))
             path = (*(above for _, _, above in enclosing), label)
             if key not in groups:
                 order.append(key)
-            end = _end_of(blocks, index, len(text))
+            end = _end_of(blocks, index, outline.length)
             groups.setdefault(key, []).append((Case(label, path, block.start, end), index))
         enclosing.append((block.level, index, label))
     found = [[case for case, _ in groups[key]] for key in sorted(order, key=len)]
     return [group for group in found if len(group) > 1]
 
 
-def _end_of(blocks: Sequence[BlockLike], index: int, length: int) -> int:
+def _end_of(blocks: Sequence[OutlineBlock], index: int, length: int) -> int:
     level = blocks[index].level
     for block in blocks[index + 1 :]:
         if block.kind in ("heading", "case") and block.level <= level:
             return block.start
-        within = getattr(block, "within", None)
-        if within is not None and within < level:
+        if block.within is not None and block.within < level:
             return block.start
     return length
 

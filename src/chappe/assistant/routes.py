@@ -3,12 +3,13 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from chappe.assistant.schemas import AskRequest
 from chappe.core import telemetry
-from chappe.core.streaming import EventStream, Receive, Scope, Send
+from chappe.core.streaming import EventStream, Receive, Scope, Send, until_disconnect
 from chappe.identity.http import CurrentActor, Language
+from chappe.knowledge.provenance import titles
 
 router = APIRouter(prefix="/api", tags=["assistant"])
 
@@ -26,16 +27,46 @@ class _EventResponse(Response):
         await self._stream(scope, receive, send)
 
 
+class _WholeResponse(Response):
+    """An answer in one piece; the generation stops when the client leaves."""
+
+    media_type = "application/json"
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def work() -> None:
+            await JSONResponse(await self._answer)(scope, receive, send)
+
+        await until_disconnect(receive, work())
+
+
 @router.post(
     "/ask",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "content": {
+                "text/event-stream": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"type": "object"}},
+            }
+        }
+    },
 )
 async def ask(request: Request, actor: CurrentActor, language: Language, body: AskRequest) -> Any:
     """Answer a question from the sources; see docs/reference/api.md for the events."""
-    assistant = request.app.state.assistant
-    retrieved = await assistant.retrieve(actor, body.question, body.collections, body.model)
-    events = assistant.answer(
-        actor, retrieved, body.language or language, telemetry.request_id.get()
-    )
-    return _EventResponse(EventStream(events))
+    state = request.app.state
+    cited = [document for turn in body.turns for document in turn.documents]
+    question = body.read(await titles(state.database, actor, cited) if cited else {})
+    retrieved = await state.assistant.retrieve(actor, question)
+    streamed = body.stream
+    if streamed is None:
+        streamed = "application/json" not in request.headers.get("accept", "")
+    request_id = telemetry.request_id.get()
+    if streamed:
+        return _EventResponse(
+            EventStream(state.assistant.answer(actor, retrieved, language, request_id))
+        )
+    return _WholeResponse(state.assistant.whole(actor, retrieved, language, request_id))

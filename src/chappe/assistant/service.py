@@ -7,125 +7,122 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
-from chappe.assistant.citations import CitationCheck, CitationChecker, SentenceCheck, Source
+from chappe.assistant.clarify import Choice
 from chappe.assistant.extracts import RankedPassage, choose_extracts
 from chappe.assistant.prompting import PromptPassage, build_prompt
-from chappe.assistant.sentences import SentenceSpan, SentenceStream
-from chappe.core import telemetry
+from chappe.assistant.retrieval import Retrieved, Retriever
+from chappe.assistant.review import Event, Review
+from chappe.core.database import Database
 from chappe.core.errors import ChappeError
+from chappe.core.i18n import translate
 from chappe.gateway import Gateway, Model
-from chappe.identity.access import Actor, require
-from chappe.knowledge.schemas import Hit
+from chappe.identity.access import Actor
 from chappe.knowledge.search import Search
 
 log = logging.getLogger(__name__)
 
-Event = tuple[str, dict[str, Any]]
-Language = Literal["fr", "en"]
-
-PASSAGES = 8
 EXTRACTS = 3
 # A passage up to this length is shown whole: a list of documents to bring must not be cut.
 WHOLE_EXTRACT = 1_000
 # The question itself and the instructions must always fit.
-_LEAST_PROMPT = 2_500
-
-
-@dataclass(frozen=True)
-class Retrieved:
-    """A question, its numbered passages (from 1, in order), and the model that will answer."""
-
-    question: str
-    hits: Sequence[Hit]
-    model: Model | None
+_LEAST_PROMPT = 3_000
 
 
 class Assistant:
     """Answers questions with checked citations."""
 
-    def __init__(self, search: Search, gateway: Gateway) -> None:
-        self._search = search
+    def __init__(self, database: Database, search: Search, gateway: Gateway) -> None:
         self._gateway = gateway
-
-    async def retrieve(
-        self,
-        actor: Actor,
-        question: str,
-        collections: Sequence[str] | None = None,
-        model: str | None = None,
-    ) -> Retrieved:
-        """Find the passages for a question.
-
-        Raises:
-            ChappeError: `scope_missing`, `unknown_model`, or as a search.
-        """
-        require(actor, "ask")
-        catalogue = self._gateway.catalogue
-        chosen = catalogue.find(model, "chat", actor) if model else catalogue.default("chat")
-        result = await self._search(actor, question, collections, PASSAGES)
-        return Retrieved(question, result.hits, chosen)
+        self.retrieve = Retriever(database, search, gateway)
 
     async def answer(
-        self, actor: Actor, retrieved: Retrieved, language: Language, request_id: str
+        self, actor: Actor, retrieved: Retrieved, reader: str, request_id: str
     ) -> AsyncGenerator[Event, None]:
-        """The events of an answer. Closing the iterator stops the generation."""
+        """The events of an answer. Closing the iterator stops the generation.
+
+        Args:
+            reader: the reader's language, `fr` or `en`; the answer's own where its question tells
+                none.
+        """
         began = time.perf_counter()
-        yield "sources", {"sources": [_source(n, hit) for n, hit in _numbered(retrieved.hits)]}
+        yield "search", retrieved.understood.view()
+        yield "sources", {"sources": [passage.view() for passage in retrieved.passages]}
+        for passage in retrieved.passages:
+            for warning in passage.warnings():
+                yield "warning", warning
         closing = _Closing(retrieved.model, request_id, began)
-        if not retrieved.hits:
+        if not retrieved.passages:
             yield closing.done("no_sources")
             return
+        if not retrieved.answerable:
+            yield _no_answer(retrieved)
+            yield closing.done("no_answer")
+            return
+        if retrieved.choices:
+            yield _clarification(retrieved.choices, reader)
         if retrieved.model is None:
             yield _extracts(retrieved, "no_model")
             yield closing.done("unsupported")
             return
-        review = _Review(retrieved.hits)
+        review = Review(retrieved.passages)
         try:
             async with aclosing(
-                self._generate(actor, retrieved, retrieved.model, language, review, closing)
+                self._generate(actor, retrieved, retrieved.model, reader, review, closing)
             ) as events:
                 async for event in events:
                     yield event
         except ChappeError as error:
             log.warning("answer_failed", extra={"reason": error.code})
             yield _extracts(retrieved, "engine_error")
-            yield "error", error.problem(language, request_id)
+            yield "error", error.problem(reader, request_id)
             return
-        status = review.status()
+        verdict = review.verdict()
+        if verdict == "admitted" and not retrieved.model.weak:
+            yield _no_answer(retrieved)
+            yield closing.done("no_answer")
+            return
+        # A weak model that admits may not have understood: the extracts are shown all the same.
+        status = "unsupported" if verdict == "admitted" else verdict
         if status == "unsupported":
             yield _extracts(retrieved, "unsupported")
-        yield closing.done(status)
+        yield closing.done(status, review)
 
     async def _generate(
         self,
         actor: Actor,
         retrieved: Retrieved,
         model: Model,
-        language: Language,
-        review: "_Review",
+        reader: str,
+        review: Review,
         closing: "_Closing",
     ) -> AsyncGenerator[Event, None]:
+        understood = retrieved.understood
         prompt = build_prompt(
-            retrieved.question,
+            understood.whole,
             [
                 PromptPassage(
-                    number,
-                    hit.document.title,
-                    tuple(hit.passage.heading_path),
-                    hit.document.date,
-                    hit.passage.text,
+                    passage.number,
+                    passage.hit.document.title,
+                    tuple(passage.hit.passage.heading_path),
+                    passage.hit.document.date,
+                    passage.shown,
+                    passage.origin.valid_from,
+                    passage.origin.valid_to,
+                    passage.origin.table_header,
                 )
-                for number, hit in _numbered(retrieved.hits)
+                for passage in retrieved.passages
             ],
-            language,
-            max(model.prompt_chars, _LEAST_PROMPT + len(retrieved.question)),
+            retrieved.language or ("en" if reader == "en" else "fr"),
+            max(model.prompt_chars, _LEAST_PROMPT + len(understood.whole)),
+            law_date=understood.date if understood.date_origin != "today" else None,
         )
         messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
+        cleared = replace(actor, level=retrieved.level)
         async with self._gateway.chat(
-            actor, model.name, messages, max_tokens=model.answer_tokens, temperature=0.1
+            cleared, model.name, messages, max_tokens=model.answer_tokens, temperature=0.1
         ) as stream:
             async for piece in stream.text():
                 yield "token", {"text": piece}
@@ -136,60 +133,40 @@ class Assistant:
         for event in review.close():
             yield event
 
-
-class _Review:
-    """Checks the sentences of one answer as they are completed."""
-
-    def __init__(self, hits: Sequence[Hit]) -> None:
-        self._hits = {number: hit for number, hit in _numbered(hits)}
-        self._checker = CitationChecker(
-            [Source(number, hit.passage.text, _context(hit)) for number, hit in _numbered(hits)]
-        )
-        self._stream = SentenceStream()
-        self._answer = ""
-        self._verdicts: list[str] = []
-
-    def feed(self, piece: str) -> list[Event]:
-        self._answer += piece
-        return [self._judge(sentence) for sentence in self._stream.feed(piece)]
-
-    def close(self) -> list[Event]:
-        return [self._judge(sentence) for sentence in self._stream.close()]
-
-    def status(self) -> str:
-        """The answer's verdict: every claim supported, some, or none."""
-        supported = self._verdicts.count("supported")
-        if not supported:
-            return "unsupported"
-        return "partly_supported" if "unsupported" in self._verdicts else "supported"
-
-    def _judge(self, sentence: SentenceSpan) -> Event:
-        check = self._checker.check(self._answer, sentence)
-        self._verdicts.append(check.status)
-        telemetry.SENTENCES.labels(check.status).inc()
-        return "sentence", self._view(check)
-
-    def _view(self, check: SentenceCheck) -> dict[str, Any]:
-        return {
-            "index": check.index,
-            "start": check.start,
-            "end": check.end,
-            "status": check.status,
-            "citations": [self._citation(citation) for citation in check.citations],
+    async def whole(
+        self, actor: Actor, retrieved: Retrieved, reader: str, request_id: str
+    ) -> dict[str, Any]:
+        """The whole answer at once, from the events that a stream would have."""
+        whole: dict[str, Any] = {
+            "question": retrieved.question,
+            "answer": "",
+            "sentences": [],
+            "warnings": [],
+            "extracts": None,
+            "clarification": None,
+            "closest": None,
+            "citations": [],
+            "error": None,
         }
-
-    def _citation(self, citation: CitationCheck) -> dict[str, Any]:
-        hit = self._hits.get(citation.number)
-        view = asdict(citation)
-        view["document_id"] = str(hit.document.id) if hit else None
-        view["passage_id"] = hit.passage.id if hit else None
-        if hit and citation.span:
-            offset = hit.passage.start
-            view["span"] = {
-                "start": citation.span.start + offset,
-                "end": citation.span.end + offset,
-            }
-        return view
+        async with aclosing(self.answer(actor, retrieved, reader, request_id)) as events:
+            async for name, data in events:
+                if name == "token":
+                    whole["answer"] += data["text"]
+                elif name == "sentence":
+                    whole["sentences"].append(data)
+                elif name == "warning":
+                    whole["warnings"].append(data)
+                elif name == "sources":
+                    whole["sources"] = data["sources"]
+                elif name == "no_answer":
+                    whole["closest"] = data["closest"]
+                elif name == "error":
+                    whole |= {"status": "error", "error": data}
+                elif name == "done":
+                    whole |= data
+                else:
+                    whole[name] = data
+        return whole
 
 
 class _Closing:
@@ -202,7 +179,7 @@ class _Closing:
         self.truncated = False
         self.account: Any = None
 
-    def done(self, status: str) -> Event:
+    def done(self, status: str, review: Review | None = None) -> Event:
         usage = None
         if self.account is not None and self.account.tokens_origin == "engine":
             usage = {
@@ -211,6 +188,7 @@ class _Closing:
             }
         return "done", {
             "status": status,
+            "citations": review.citations() if review else [],
             "truncated": self.truncated,
             "model": self._model.name if self._model else None,
             "weak": bool(self._model and self._model.weak),
@@ -220,38 +198,49 @@ class _Closing:
         }
 
 
-def _numbered(hits: Sequence[Hit]) -> list[tuple[int, Hit]]:
-    return list(enumerate(hits, start=1))
+def _no_answer(retrieved: Retrieved) -> Event:
+    """The documents nearest to a question that none of them answers: to look at, not an answer."""
+    return "no_answer", {
+        "closest": [document.model_dump(mode="json") for document in retrieved.closest]
+    }
 
 
-def _context(hit: Hit) -> str:
-    return "\n".join((hit.document.title, *hit.passage.heading_path))
-
-
-def _source(number: int, hit: Hit) -> dict[str, Any]:
-    return {"number": number, **hit.model_dump(mode="json")}
+def _clarification(choices: Sequence[Choice], reader: str) -> Event:
+    return "clarification", {
+        "question": translate("answer.which_case", reader),
+        "choices": [
+            {"document": choice.document, "path": list(choice.path), "label": choice.label}
+            for choice in choices
+        ],
+    }
 
 
 def _extracts(retrieved: Retrieved, reason: str) -> Event:
     """The best official extracts, word for word, with their place in the document."""
-    passages = [
-        RankedPassage(number, str(hit.document.id), hit.passage.text, _context(hit))
-        for number, hit in _numbered(retrieved.hits)
+    ranked = [
+        RankedPassage(p.number, str(p.hit.document.id), p.shown, p.context)
+        for p in retrieved.passages
     ]
     extracts = []
-    for extract in choose_extracts(retrieved.question, passages, EXTRACTS):
-        hit = retrieved.hits[extract.number - 1]
+    for extract in choose_extracts(retrieved.understood.whole, ranked, EXTRACTS):
+        passage = retrieved.passages[extract.number - 1]
+        text, offset = passage.hit.passage.text, passage.hit.passage.start
         start, end = extract.start, extract.end
-        if len(hit.passage.text) <= WHOLE_EXTRACT:
-            start, end = 0, len(hit.passage.text)
+        # What was blanked is an order to a model, or unseen: no extract of the document shows it.
+        if len(text) <= WHOLE_EXTRACT and passage.shown == text:
+            start, end = 0, len(text)
+        if passage.shown[start:end] != text[start:end]:
+            continue
         extracts.append(
             {
                 "number": extract.number,
-                "document": hit.document.model_dump(mode="json"),
-                "passage": hit.passage.model_dump(mode="json"),
-                "start": hit.passage.start + start,
-                "end": hit.passage.start + end,
-                "text": hit.passage.text[start:end],
+                "document": passage.hit.document.model_dump(mode="json"),
+                "passage": passage.hit.passage.model_dump(mode="json"),
+                "version": passage.origin.version,
+                "page": passage.origin.page(offset + start),
+                "start": offset + start,
+                "end": offset + end,
+                "text": text[start:end],
             }
         )
     return "extracts", {"reason": reason, "extracts": extracts}

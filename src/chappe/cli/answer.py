@@ -8,7 +8,7 @@ import typer
 
 Events = AsyncIterator[tuple[str, dict[str, Any]]]
 
-_MARKS = {"supported": "✓", "unsupported": "✗", "neutral": " "}
+_MARKS = {"supported": "✓", "partly": "~", "unsupported": "✗", "neutral": " "}
 
 
 async def print_events(events: Events) -> int:
@@ -25,8 +25,15 @@ async def print_answer(events: Events) -> int:
     """Sentences with their verdicts as they are checked, then the sources; gives the exit code."""
     answer, sources, code = "", [], 0
     async for name, data in events:
-        if name == "sources":
+        if name == "search" and (data["follows"] or data["date_origin"] != "today"):
+            typer.echo(f"Recherche : {data['question']} (droit au {data['date']})\n")
+        elif name == "sources":
             sources = data["sources"]
+        elif name == "clarification":
+            typer.echo(data["question"])
+            for choice in data["choices"]:
+                typer.echo(f"  - {choice['label']}")
+            typer.echo("")
         elif name == "token":
             answer += data["text"]
         elif name == "sentence":
@@ -36,6 +43,13 @@ async def print_answer(events: Events) -> int:
             for extract in data["extracts"]:
                 typer.echo(f"\n[{extract['number']}] {extract['document']['title']}")
                 typer.echo("    " + extract["text"].replace("\n", "\n    "))
+        elif name == "no_answer":
+            typer.echo(
+                "Les sources ne répondent pas. Documents les plus proches :"
+            )
+            for document in data["closest"]:
+                typer.echo(f"  - {document['title']}\n    {document['url']}")
+            sources = []
         elif name == "error":
             typer.echo(f"\nchappe: {data['title']}. {data['detail']}", err=True)
             code = 1

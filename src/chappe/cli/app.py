@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from chappe import __version__
+from chappe.assistant.understanding import Question
 from chappe.cli import audit, catalogue, key, organisation
 from chappe.cli import doctor as doctor_command
 from chappe.cli import usage as usage_command
@@ -188,7 +189,9 @@ def ask(
     """Answer a question from the sources, with checked citations."""
 
     async def work(runtime: Runtime) -> int:
-        retrieved = await runtime.assistant.retrieve(SYSTEM, question, collection, model)
+        retrieved = await runtime.assistant.retrieve(
+            SYSTEM, Question(question, collections=collection, model=model)
+        )
         events = runtime.assistant.answer(SYSTEM, retrieved, "fr", "cli")
         return await (print_events(events) if as_json else print_answer(events))
 

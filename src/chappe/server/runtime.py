@@ -60,7 +60,7 @@ class Runtime:
         )
         await self.queue.open_async()
         self.search = Search(self.database, self.gateway, self.settings.stale_after_days)
-        self.assistant = Assistant(self.search, self.gateway)
+        self.assistant = Assistant(self.database, self.search, self.gateway)
 
     async def start_worker(self) -> None:
         """Do background work in this process, and take over what dead workers left."""

@@ -1,0 +1,80 @@
+"""A numbered passage as it is used: what of it may be shown to a model, and where it stands."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chappe.knowledge.injections import Attempt, find_attempts, masked
+from chappe.knowledge.provenance import Provenance
+from chappe.knowledge.schemas import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage with its number in the answer.
+
+    ``shown``: its text with what reads like an order to a model, and what a reader doesn't see,
+    blanked; offsets are those of its text. ``attempts``: these orders, in offsets of the
+    document's text.
+    """
+
+    number: int
+    hit: Hit
+    origin: Provenance
+    shown: str
+    attempts: tuple[Attempt, ...]
+
+    @classmethod
+    def of(cls, number: int, hit: Hit, origin: Provenance) -> "Passage":
+        """The passage of a hit."""
+        text, offset = hit.passage.text, hit.passage.start
+        hidden = [
+            (max(start - offset, 0), min(end - offset, len(text)))
+            for start, end in origin.hidden
+            if start < hit.passage.end and end > offset
+        ]
+        attempts = find_attempts(text, hidden)
+        spans = [*hidden, *((attempt.start, attempt.end) for attempt in attempts)]
+        return cls(
+            number,
+            hit,
+            origin,
+            masked(text, spans),
+            tuple(Attempt(a.kind, a.start + offset, a.end + offset, a.quote) for a in attempts),
+        )
+
+    @property
+    def context(self) -> str:
+        """Title and headings, and the header of a table that the passage begins inside of."""
+        lines = (self.hit.document.title, *self.hit.passage.heading_path, self.origin.table_header)
+        return "\n".join(line for line in lines if line)
+
+    def view(self) -> dict[str, Any]:
+        """As the event `sources` shows it."""
+        view = self.hit.model_dump(mode="json")
+        origin = self.origin
+        view["number"] = self.number
+        view["version"] = {
+            "id": origin.version_id,
+            "number": origin.version,
+            "valid_from": origin.valid_from.isoformat() if origin.valid_from else None,
+            "valid_to": origin.valid_to.isoformat() if origin.valid_to else None,
+        }
+        view["page"] = origin.page(self.hit.passage.start)
+        view["suspected"] = bool(self.attempts)
+        return view
+
+    def warnings(self) -> list[dict[str, Any]]:
+        """The orders found in it, as the event `warning` tells them."""
+        return [
+            {
+                "code": "injection_suspected",
+                "number": self.number,
+                "document_id": str(self.hit.document.id),
+                "version": self.origin.version,
+                "kind": attempt.kind,
+                "start": attempt.start,
+                "end": attempt.end,
+                "quote": attempt.quote,
+            }
+            for attempt in self.attempts
+        ]
