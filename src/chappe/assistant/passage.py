@@ -1,5 +1,6 @@
 """A numbered passage as it is used: what of it may be shown to a model, and where it stands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,14 +8,16 @@ from chappe.knowledge.injections import Attempt, find_attempts, masked
 from chappe.knowledge.provenance import Provenance
 from chappe.knowledge.schemas import Hit
 
+Span = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A passage with its number in the answer.
 
-    ``shown``: its text with what reads like an order to a model, and what a reader doesn't see,
-    blanked; offsets are those of its text. ``attempts``: these orders, in offsets of the
-    document's text.
+    ``shown``: its text with what reads like an order to a model, what a reader doesn't see, and
+    cases other than the reader's blanked; offsets are those of its text. ``attempts``: these
+    orders, in offsets of the document's text.
     """
 
     number: int
@@ -24,16 +27,15 @@ class Passage:
     attempts: tuple[Attempt, ...]
 
     @classmethod
-    def of(cls, number: int, hit: Hit, origin: Provenance) -> "Passage":
-        """The passage of a hit."""
+    def of(
+        cls, number: int, hit: Hit, origin: Provenance, beside: Sequence[Span] = ()
+    ) -> "Passage":
+        """The passage of a hit; ``beside``: spans of the document that aren't to be shown."""
         text, offset = hit.passage.text, hit.passage.start
-        hidden = [
-            (max(start - offset, 0), min(end - offset, len(text)))
-            for start, end in origin.hidden
-            if start < hit.passage.end and end > offset
-        ]
+        hidden = _inside(origin.hidden, hit)
         attempts = find_attempts(text, hidden)
-        spans = [*hidden, *((attempt.start, attempt.end) for attempt in attempts)]
+        orders = [(attempt.start, attempt.end) for attempt in attempts]
+        spans = [*hidden, *orders, *_inside(beside, hit)]
         return cls(
             number,
             hit,
@@ -78,3 +80,13 @@ class Passage:
             }
             for attempt in self.attempts
         ]
+
+
+def _inside(spans: Sequence[Span], hit: Hit) -> list[Span]:
+    """The parts of a document's spans that are in a passage, in offsets of its text."""
+    first, last = hit.passage.start, hit.passage.end
+    return [
+        (max(start, first) - first, min(end, last) - first)
+        for start, end in spans
+        if start < last and end > first
+    ]

@@ -53,7 +53,7 @@ ASKED = frozenset(
     exception exceptions sanction sanctions risque risques article loi texte textes base légal
     légale plus détail détails exemple exemples précision précisions information informations
     demander demande obtenir obtient obtenu recevoir reçoit toucher perçoit percevoir renouveler
-    renouvellement valable valide validité
+    renouvellement valable valide validité ça cela ceci
     price cost much long many time documents needed need required conditions where when how who
     why what deadline fee online free address form apply pay
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from chappe.assistant import answerability, clarify
 from chappe.assistant.conversation import own_terms
 from chappe.assistant.language import AnswerLanguage
-from chappe.assistant.passage import Passage
+from chappe.assistant.passage import Passage, Span
 from chappe.assistant.rewriting import MOST_TOKENS, accepted, rewriting_messages
 from chappe.assistant.understanding import ChosenCase, Question, Understood, rewritten, understand
 from chappe.core.database import Database
@@ -83,11 +83,14 @@ class Retriever:
         understood = understand(question, today)
         if understood.model_wanted and model is not None and not model.weak:
             understood = await self._rewrite(actor, question, understood, model, size)
+        beside: list[Span] = []
         if question.case is not None:
-            hits = await self._of_case(actor, question, question.case, understood)
+            hits, beside = await self._of_case(actor, question, question.case, understood)
         else:
             understood, hits = await self._search_parts(actor, question, understood)
         passages = await self._with_provenance(actor, hits, understood.date)
+        if question.case is not None:
+            passages = [_within_case(passage, question.case, beside) for passage in passages]
         choices = [] if question.case else await self._choices(actor, understood, passages)
         return Retrieved(
             question.text,
@@ -168,19 +171,23 @@ class Retriever:
 
     async def _of_case(
         self, actor: Actor, question: Question, case: ChosenCase, understood: Understood
-    ) -> list[Hit]:
-        """The passages of the case that the reader chose, then few of other documents."""
+    ) -> tuple[list[Hit], list[Span]]:
+        """The passages of the case that the reader chose, then few of other documents; and the
+        spans of the cases that it excludes."""
         version = await served_version(
             self._database, actor, _identifier(case.document), understood.date
         )
         outline = (await outlines(self._database, actor, [version])).get(version)
         start, end = 0, 2**31 - 1
+        beside: list[Span] = []
         if case.path:
             groups = clarify.sibling_cases(outline) if outline else []
-            chosen = next((c for g in groups for c in g if c.path == case.path), None)
-            if chosen is None:
+            group = next((g for g in groups if any(c.path == case.path for c in g)), None)
+            if group is None:
                 raise ChappeError("unknown_case", 422, case=" > ".join(case.path)[:200])
+            chosen = next(c for c in group if c.path == case.path)
             start, end = chosen.start, chosen.end
+            beside = [(c.start, c.end) for c in group if c is not chosen]
             understood.parts = tuple(f"{part} {chosen.label}" for part in understood.parts)
         own = await passages_of(self._database, self._search, actor, version, start, end)
         own.sort(key=lambda hit: -answerability.covers(understood.whole, _said(hit)))
@@ -189,7 +196,8 @@ class Retriever:
             for hit in await self._merged(actor, question, understood.parts, understood.date)
             if str(hit.document.id) != case.document
         ]
-        return [*own[: PASSAGES - _OTHERS_BESIDE_A_CASE], *others[:_OTHERS_BESIDE_A_CASE]]
+        hits = [*own[: PASSAGES - _OTHERS_BESIDE_A_CASE], *others[:_OTHERS_BESIDE_A_CASE]]
+        return hits, beside
 
     async def _with_provenance(
         self, actor: Actor, hits: Sequence[Hit], date: datetime.date
@@ -237,6 +245,13 @@ class Retriever:
             for part in understood.parts
         ]
         return any(each is None or each >= answerability.LEAST_LOGIT for each in logits)
+
+
+def _within_case(passage: Passage, case: ChosenCase, beside: Sequence[Span]) -> Passage:
+    """A passage of the chosen document without what it says of the other cases."""
+    if str(passage.hit.document.id) != case.document:
+        return passage
+    return Passage.of(passage.number, passage.hit, passage.origin, beside)
 
 
 def _says_both(understood: Understood, hits: Sequence[Hit]) -> bool:

@@ -86,7 +86,7 @@ def understand(question: Question, today: datetime.date) -> Understood:
             # The second question of a message follows from the first one, made whole.
             turn = Turn(message.questions[0], searched=first.text)
             later = standalone(asked, [turn])
-            parts.append(asked if later.follows == "no" else later.text)
+            parts.append(later.text if later.follows == "yes" else asked)
     if message.context:
         parts = [f"{message.context} {part}" for part in parts]
     whole = parts[0] if len(parts) == 1 else " ".join(parts)

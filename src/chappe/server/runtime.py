@@ -15,7 +15,9 @@ from chappe.core.settings import Settings
 from chappe.gateway import Gateway
 from chappe.gateway.catalogue import KINDS
 from chappe.knowledge.jobs import QUEUE, tasks
+from chappe.knowledge.originals import Originals
 from chappe.knowledge.search import Search
+from chappe.knowledge.work import DocumentWork
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Runtime:
         self.server = DatabaseServer(settings)
         self._worker: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._documents: DocumentWork | None = None
         self._owns_server = False
         self._stopping = False
 
@@ -59,6 +62,7 @@ class Runtime:
             tasks(self.settings, self.database, self.gateway), namespace="knowledge"
         )
         await self.queue.open_async()
+        self.originals = Originals(self.settings)
         self.search = Search(self.database, self.gateway, self.settings.stale_after_days)
         self.assistant = Assistant(self.database, self.search, self.gateway)
 
@@ -68,6 +72,14 @@ class Runtime:
         await recover(self.queue, stalled_seconds=0 if self._owns_server else _STALLED_SECONDS)
         self._worker = asyncio.create_task(self._work_for_ever())
         self._watch = asyncio.create_task(self._recover_for_ever())
+        self.start_documents()
+
+    def start_documents(self) -> None:
+        """Read the documents that wait for it, in this process."""
+        self._documents = DocumentWork(
+            self.settings, self.database, self.gateway, self.gateway.connections, self.originals
+        )
+        self._documents.start()
 
     async def _work_for_ever(self) -> None:
         while True:
@@ -112,6 +124,9 @@ class Runtime:
         if tasks:
             ended = asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.wait({ended}, timeout=_STOP_SECONDS)
+        if self._documents is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._documents.stop(), _STOP_SECONDS)
         if hasattr(self, "queue"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.queue.close_async(), _STOP_SECONDS)
