@@ -126,6 +126,10 @@ class Settings(BaseSettings):
     database_connections: int = Field(10, ge=2, le=200)
     first_byte_timeout: float = Field(120.0, gt=0, description="seconds")
     inter_token_timeout: float = Field(60.0, gt=0, description="seconds")
+    document_max_bytes: int = Field(
+        200 * 1024 * 1024, ge=1024, description="largest file that is taken into a collection"
+    )
+    readers: int = Field(1, ge=0, le=64, description="documents that a worker reads at once")
     max_body_bytes: int = Field(32_000_000, ge=1_000_000)
     longest_wait: float = Field(60.0, gt=0, description="seconds that a request may queue")
     tell_endpoint: bool = Field(False, description="name the endpoint in answers")
@@ -141,6 +145,15 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None, description="32 bytes in base64, for secrets at rest; none: a file in `data_dir`"
     )
+    source_networks: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="networks and host names, beside public addresses, that sources may read",
+    )
+    source_folders: Annotated[list[Path], NoDecode] = Field(
+        default_factory=list, description="folders in which sources may watch folders"
+    )
+    source_file_bytes: int = Field(200_000_000, ge=1, description="largest file of a source")
+    source_items: int = Field(200_000, ge=1, description="most files of one source")
     otlp_endpoint: str | None = Field(None, description="where OpenTelemetry traces go (OTLP/HTTP)")
     stale_after_days: int = Field(365, ge=1)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -151,9 +164,9 @@ class Settings(BaseSettings):
     def _read_models(cls, value: object) -> object:
         return parse_models(value) if isinstance(value, str) else value
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "source_networks", "source_folders", mode="before")
     @classmethod
-    def _read_hosts(cls, value: object) -> object:
+    def _read_list(cls, value: object) -> object:
         return (
             [h.strip() for h in value.split(",") if h.strip()] if isinstance(value, str) else value
         )

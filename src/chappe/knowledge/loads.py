@@ -1,0 +1,148 @@
+"""Loads: what was brought into a collection at a time, and how far its reading is."""
+
+from typing import Any, Literal
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chappe.core.database import Database
+from chappe.core.errors import ChappeError
+from chappe.identity.access import Actor, readable_collections, require
+from chappe.knowledge.document_schemas import LoadReport
+
+Origin = Literal["upload", "ingest", "folder", "s3", "web", "webdav", "official", "retention"]
+Outcome = Literal["added", "changed", "unchanged"]
+
+_REPORT = """
+    select load.*, collection.slug,
+        (select count(*) from document d where d.load_id = load.id and d.awaits is null
+            or d.load_id = load.id and d.state = 'to_be_deleted') as settled,
+        (select count(*) from document d where d.load_id = load.id and d.state = 'failed')
+            as failing,
+        extract(epoch from coalesce(load.finished_at, now()) - load.started_at)::float8 as seconds
+    from load join collection on collection.id = load.collection_id
+"""
+
+
+async def open_load(
+    session: AsyncSession,
+    collection_id: int,
+    origin: Origin,
+    requested_by: str,
+    source_id: int | None = None,
+) -> int:
+    """Begin a load; gives its identifier."""
+    result = await session.execute(
+        text("""
+            insert into load (collection_id, origin, requested_by, source_id)
+            values (:collection, :origin, :by, :source) returning id
+        """),
+        {"collection": collection_id, "origin": origin, "by": requested_by, "source": source_id},
+    )
+    return int(result.scalar_one())
+
+
+async def count(session: AsyncSession, load_id: int, outcome: Outcome, size: int) -> None:
+    """One more was found, of so many bytes."""
+    await session.execute(
+        text(f"""
+            update load set found = found + 1, {outcome} = {outcome} + 1, bytes = bytes + :size
+            where id = :id
+        """),  # noqa: S608 - the outcome is one of three words of ours
+        {"id": load_id, "size": size},
+    )
+
+
+async def listed(session: AsyncSession, load_id: int) -> None:
+    """All that it brings was received: it is done once all of it is read."""
+    await session.execute(
+        text("update load set listed_at = coalesce(listed_at, now()) where id = :id"),
+        {"id": load_id},
+    )
+    await finish_settled(session)
+
+
+async def finish_settled(session: AsyncSession) -> None:
+    """Close the loads of which nothing is left to be read."""
+    await session.execute(
+        text("""
+            update load set state = 'done', finished_at = now(),
+                failed = (select count(*) from document d
+                          where d.load_id = load.id and d.state = 'failed')
+            where state = 'running' and listed_at is not null and not exists (
+                select from document d where d.load_id = load.id and d.awaits < 2)
+        """)
+    )
+
+
+async def list_loads(
+    database: Database, actor: Actor, collection: str | None = None, limit: int = 50
+) -> list[LoadReport]:
+    """The newest loads of what the actor may read, newest first.
+
+    Raises:
+        ChappeError: `unknown_collection`, also when the actor may not read it.
+    """
+    require(actor, "search")
+    readable = readable_collections(actor)
+    async with database.session() as session:
+        if collection is not None:
+            known = await session.scalar(
+                text(f"select id from collection where slug = :slug and {readable}"),  # noqa: S608
+                {"slug": collection},
+            )
+            if known is None:
+                raise ChappeError("unknown_collection", 404, name=collection)
+        rows = await session.execute(
+            text(
+                _REPORT + f" where {readable} and (cast(:slug as text) is null"
+                " or collection.slug = :slug) order by load.id desc limit :limit"
+            ),
+            {"slug": collection, "limit": limit},
+        )
+        return [_report(row) for row in rows]
+
+
+async def read_load(database: Database, actor: Actor, load_id: int) -> LoadReport:
+    """One load.
+
+    Raises:
+        ChappeError: `not_found`, also when the actor may not read its collection.
+    """
+    require(actor, "search")
+    async with database.session() as session:
+        result = await session.execute(
+            text(_REPORT + f" where load.id = :id and {readable_collections(actor)}"),
+            {"id": load_id},
+        )
+        row = result.one_or_none()
+    if row is None:
+        raise ChappeError("not_found", 404)
+    return _report(row)
+
+
+def _report(row: Any) -> LoadReport:
+    settled = row.settled + row.unchanged
+    rate = settled / row.seconds if row.seconds > 0 else 0.0
+    left = max(row.found - settled, 0)
+    running = row.state == "running"
+    return LoadReport(
+        id=row.id,
+        collection=row.slug,
+        origin=row.origin,
+        state=row.state,
+        found=row.found,
+        added=row.added,
+        changed=row.changed,
+        unchanged=row.unchanged,
+        removed=row.removed,
+        failed=row.failing if running else row.failed,
+        settled=settled,
+        listed=row.listed_at is not None,
+        bytes=row.bytes,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        rate=round(rate, 2),
+        remaining_seconds=round(left / rate, 1) if running and rate > 0 else None,
+        detail=row.detail,
+    )
