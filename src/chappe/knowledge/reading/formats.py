@@ -19,6 +19,13 @@ from chappe.knowledge.reading.model import ReadingError, ReadResult
 PACKAGE = "chappe.knowledge.reading."
 
 READERS = {
+    "application/pdf": "pdf",
+    "image/png": "images",
+    "image/jpeg": "images",
+    "image/tiff": "images",
+    "image/webp": "images",
+    "image/bmp": "images",
+    "image/gif": "images",
     "text/plain": "text",
     "text/markdown": "markdown",
     "text/csv": "delimited",
@@ -40,7 +47,15 @@ READERS = {
 }
 """Media type (as `detect.media_type` gives it) → module of this package."""
 
-DRAWERS: dict[str, str] = {}
+DRAWERS = {
+    "application/pdf": "pdf",
+    "image/png": "images",
+    "image/jpeg": "images",
+    "image/tiff": "images",
+    "image/webp": "images",
+    "image/bmp": "images",
+    "image/gif": "images",
+}
 """Media type → module that draws its pages."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,23 +50,45 @@ class Boxes:
     """The boxes of a document's text, in the order of the text.
 
     A map from every character to its place: a character between two boxes (a space, a line's end)
-    has none of its own.
+    has none of its own. Kept packed: a document may have millions of words.
     """
 
     _RECORD = struct.Struct("<IIIffff")
 
     def __init__(self, boxes: Iterable[Box] = ()) -> None:
-        self._boxes = tuple(sorted(boxes, key=lambda box: box.start))
-        self._ends = [box.end for box in self._boxes]
+        self._data = bytearray()
+        for box in sorted(boxes, key=lambda box: box.start):
+            self.append(box)
+
+    def append(self, box: Box) -> None:
+        """Add a box that comes after all others in the text."""
+        self._data += self._RECORD.pack(
+            box.start, box.end, box.page, box.left, box.top, box.right, box.bottom
+        )
+
+    def shorten_last(self) -> None:
+        """Take the last character of the last box, as when a hyphen is mended."""
+        box = self[len(self) - 1]
+        del self._data[-self._RECORD.size :]
+        if box.end - 1 > box.start:
+            self.append(replace(box, end=box.end - 1))
 
     def __len__(self) -> int:
-        return len(self._boxes)
+        return len(self._data) // self._RECORD.size
+
+    def __getitem__(self, index: int) -> Box:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return Box(*self._RECORD.unpack_from(self._data, index * self._RECORD.size))
+
+    def __iter__(self) -> Iterator[Box]:
+        return (Box(*record) for record in self._RECORD.iter_unpack(self._data))
 
     def of(self, start: int, end: int) -> list[Box]:
         """The boxes that hold any character of a span."""
         found = []
-        for index in range(bisect_left(self._ends, start + 1), len(self._boxes)):
-            box = self._boxes[index]
+        for index in range(bisect_right(self, start, key=lambda box: box.end), len(self)):
+            box = self[index]
             if box.start >= end:
                 break
             found.append(box)
@@ -74,16 +96,23 @@ class Boxes:
 
     def to_bytes(self) -> bytes:
         """Compressed records: start, end, page (uint32), left, top, right, bottom (float32)."""
-        records = b"".join(
-            self._RECORD.pack(b.start, b.end, b.page, b.left, b.top, b.right, b.bottom)
-            for b in self._boxes
-        )
-        return zlib.compress(records, 6)
+        return zlib.compress(self._data, 6)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Boxes:
-        """The inverse of :meth:`to_bytes`."""
-        return cls(Box(*record) for record in cls._RECORD.iter_unpack(zlib.decompress(data)))
+        """The inverse of :meth:`to_bytes`.
+
+        Raises:
+            ValueError: the data aren't whole records.
+        """
+        boxes = cls()
+        try:
+            boxes._data = bytearray(zlib.decompress(data))
+        except zlib.error as error:
+            raise ValueError(f"not boxes: {error}") from None
+        if len(boxes._data) % cls._RECORD.size:
+            raise ValueError("not boxes: a record is cut")
+        return boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +172,9 @@ class ReadingError(Exception):
     """A file that can't be read at all.
 
     ``code`` is a key of the locales under ``reading.`` (``encrypted``, ``broken``, ``unsupported``,
-    ``too_large``, ``too_many_pages``, ``too_long``, ``too_slow``, ``too_much_memory``, ``bomb``,
-    ``empty``, ``crashed``, ``no_such_page``); ``values`` what its sentence quotes.
+    ``wrong_type``, ``too_large``, ``too_many_pages``, ``too_long``, ``too_slow``,
+    ``too_much_memory``, ``bomb``, ``empty``, ``crashed``, ``no_such_page``); ``values`` what its
+    sentence quotes.
     """
 
     def __init__(self, code: str, **values: object) -> None:
