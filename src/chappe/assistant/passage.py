@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chappe.knowledge.injections import Attempt, find_attempts, masked
+from chappe.knowledge.injections import Attempt, find_attempts, masked, without_orders
 from chappe.knowledge.provenance import Provenance
 from chappe.knowledge.schemas import Hit
 
@@ -45,10 +45,24 @@ class Passage:
         )
 
     @property
+    def title(self) -> str:
+        """The document's title, without any order to a model."""
+        return without_orders(self.hit.document.title)
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The headings above it, without any order to a model."""
+        return tuple(filter(None, map(without_orders, self.hit.passage.heading_path)))
+
+    @property
+    def table_header(self) -> str:
+        """The first row of the table that it begins inside of, without any order to a model."""
+        return without_orders(self.origin.table_header)
+
+    @property
     def context(self) -> str:
-        """Title and headings, and the header of a table that the passage begins inside of."""
-        lines = (self.hit.document.title, *self.hit.passage.heading_path, self.origin.table_header)
-        return "\n".join(line for line in lines if line)
+        """Title, headings and the header of its table: what carries its topic."""
+        return "\n".join(filter(None, (self.title, *self.headings, self.table_header)))
 
     def view(self) -> dict[str, Any]:
         """As the event `sources` shows it."""

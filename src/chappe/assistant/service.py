@@ -105,13 +105,13 @@ class Assistant:
             [
                 PromptPassage(
                     passage.number,
-                    passage.hit.document.title,
-                    tuple(passage.hit.passage.heading_path),
+                    passage.title,
+                    passage.headings,
                     passage.hit.document.date,
                     passage.shown,
                     passage.origin.valid_from,
                     passage.origin.valid_to,
-                    passage.origin.table_header,
+                    passage.table_header,
                 )
                 for passage in retrieved.passages
             ],

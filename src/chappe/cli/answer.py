@@ -44,9 +44,7 @@ async def print_answer(events: Events) -> int:
                 typer.echo(f"\n[{extract['number']}] {extract['document']['title']}")
                 typer.echo("    " + extract["text"].replace("\n", "\n    "))
         elif name == "no_answer":
-            typer.echo(
-                "Les sources ne répondent pas. Documents les plus proches :"
-            )
+            typer.echo("Les sources ne répondent pas. Documents les plus proches :")
             for document in data["closest"]:
                 typer.echo(f"  - {document['title']}\n    {document['url']}")
             sources = []

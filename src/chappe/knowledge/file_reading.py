@@ -15,6 +15,7 @@ from chappe.core.database import Database
 from chappe.knowledge import settling
 from chappe.knowledge.document import SourceDocument
 from chappe.knowledge.indexing import prepare
+from chappe.knowledge.injections import suspicions
 from chappe.knowledge.intake import Incoming, receive
 from chappe.knowledge.originals import Originals
 from chappe.knowledge.reading.limits import Limits
@@ -72,7 +73,8 @@ class FileReading:
         prepared = await asyncio.to_thread(
             prepare, as_source_document(pending, read), pending.content_hash
         )
-        issues = (*read.issues, *refused)
+        suspected = await asyncio.to_thread(suspicions, read)
+        issues = (*read.issues, *suspected, *refused)
         await settling.settle_words(
             self._database, pending, read, prepared, issues, by_meaning=by_meaning
         )

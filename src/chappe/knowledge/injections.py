@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from chappe.knowledge.reading.model import Issue, ReadDocument
+
 Kind = Literal["override", "persona", "dictation", "markup", "secret", "tool", "hidden"]
 
 _OF_INSTRUCTIONS = (
-    r"(?:instructions?|consignes?|directives?|regles|ordres|invites?|prompts?|contexte|contraintes|"
+    r"(?:instruct(?:- )?ions?|consignes?|directives?|regles|ordres|invites?|prompts?|contexte|contraintes|"
     r"indications|rules|guidelines|constraints|context)"
 )
 _FORGET = (
-    r"(?:ignor(?:e[rz]?|ons|ing)|oubli(?:e[rz]?|ons)|neglig(?:e[rz]?|eons)|disregard|forget|override|"
+    r"(?:[il1|]gnor(?:e[rz]?|ons|ing)|oubli(?:e[rz]?|ons)|neglig(?:e[rz]?|eons)|disregard|forget|override|"
     r"ne (?:tiens|tenez|tenons|tenir) (?:pas |aucun |plus )*compte|ne pas tenir compte|"
     r"fai(?:s|tes|re|sons) abstraction|pass(?:e|ez|er) outre|contourne[rz]?|desobei\w*|bypass|"
     r"ne (?:suis|suivez|respectez|respecte) (?:pas|plus)(?= (?:les|tes|vos|ces) (?:instructions|consignes)))"
@@ -36,7 +38,7 @@ _TOLD = (
     r"the (?:above|text|content|page|document|question|webpage))"
 )
 _MODEL = (
-    r"(?:assistants?|modeles?(?: de langage)?|chatbots?|ia|ai|llm|gpt|chatgpt|copilot|"
+    r"(?:assistants?|modeles? (?:de langage|d'ia|linguistiques?)|chatbots?|ia|ai|llm|gpt|chatgpt|copilot|"
     r"language models?|large language models?|agents? conversationnels?|robots? conversationnels?|"
     r"intelligences? artificielles?)"
 )
@@ -62,6 +64,14 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("override", rf"\b{_FORGET}\b\s+(?:de )?(?:ce|tout ce) qu\w+ (?:precede|vous a ete dit|t'a ete dit|(?:l')?on (?:vous|t')\s*a dit)"),
     ("override", rf"\b{_FORGET}\b\s+(?:toutes? |tous |de )?(?:les? |la |l'|the |ces? |cette )?\w+(?: \w+)?\s*(?:,|:|\bet\b|\band\b)\s*(?:\w+ )?(?:{_SAY}|imprime[zr]?|print)\b"),
     ("override", rf"\b{_FORGET}\b\s+(?:toutes? |tous |all )?(?:les? |the )?(?:regles?|rules?|consignes?|instructions?) qui\b"),
+    ("override", rf"\b(?:annule(?:nt)?|remplace(?:nt)?|rempla[cs]ent|contredi(?:t|sent)|priment? sur|overrides?|supersedes?|replaces?)\b (?:toutes )?(?:tes|vos|your|les|all) (?:\w+ )?{_OF_INSTRUCTIONS}\b"),
+    ("override", rf"\b{_OF_INSTRUCTIONS}\b (?:que (?:tu as|vous avez) \w+|precedentes?|anterieures?|initiales?) ne (?:valent|sont|s'appliquent|comptent) (?:plus|pas)"),
+    ("persona", rf"\b(?:a |pour )?(?:toute?s?|chaque|any|every|all) (?:les? )?{_MODEL}\b[^.\n]{{0,15}}\b(?:qui|that|which|who|reading)\b"),
+    ("persona", r"\b(?:fais|faites|act|behave) (?:comme si|as if|as though) (?:tu|vous|you)\b[^.\n]{0,30}\b(?:n'avais|n'aviez|had no|regles?|rules?|limites?|filtres?)\b"),
+    ("persona", rf"\b(?:en tant qu[e']\s?|as an?)\s*(?:une? )?{_MODEL}\b\W{{1,3}}(?:tu|vous|you)\b"),
+    ("dictation", r"\b(?:remplace[rz]?|replace) (?:ta|votre|la|your|the) (?:reponse|answer|response)\b"),
+    ("dictation", rf"\b(?:from now on|desormais|dorenavant)\b\W{{1,3}}(?:you|tu|vous)?\s*(?:will |must |should |only |ne )*\b(?:{_SAY}|donne[zr]?)\b"),
+    ("tool", r"\b(?:appeler|utiliser|invoquer|executer|lancer|appelle[zr]?|call|use) (?:l'|the )?(?:outil|fonction|tool|function) [`«\"']"),
     ("override", r"\bignorier\w* [^.\n]{0,30}anweisungen|\bignor\w* (?:todas )?(?:las|os|as|le|tutte le) (?:instrucciones|instrucoes|istruzioni|regras|reglas)|忽略.{0,6}(?:指示|指令|说明)|無視して|تجاهل.{0,12}(?:التعليمات|تعليمات)|игнорируй\w* .{0,20}инструкци"),
     ("persona", r"\bmode (?:de )?contournement\b|<\s*/?\\?\s*system\b[^>\n]{0,30}>|\bje suis (?:votre|ton) (?:developpeur|administrateur|createur)\b"),
     ("dictation", rf"\b(?:{_SAY}|imprime[zr]?|fournir les informations suivantes)\b\s*(?:ce qui suit|the following)?\s*:\s*«?\s*(?:votre compte|your account)|\b(?:{_SAY}|imprime[zr]?) (?:ce qui suit|the following)\s*:"),
@@ -104,8 +114,9 @@ _ENCODINGS: tuple[tuple[re.Pattern[str], Callable[[str], bytes]], ...] = (
     (_HEX, bytes.fromhex),
     (_BINARY, lambda text: bytes(int(bits, 2) for bits in re.findall("[01]{8}", text))),
 )
-_SENTENCE_BEFORE = re.compile(r"(?:[.!?…»\"\])][\s\u00a0]+|\n)(?=\S)")
+_SENTENCE_BEFORE = re.compile(r"(?:[.!?…»\"\])][\s\u00a0]+|\n)")
 _LONGEST_QUOTE = 300
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,33 @@ def masked(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return text
 
 
+def without_orders(text: str) -> str:
+    """A short text (a title, a heading) without what reads like an order to a model."""
+    return masked(text, [(a.start, a.end) for a in find_attempts(text)]).strip()
+
+
+def suspicions(read: ReadDocument) -> list[Issue]:
+    """What is to be told to a document's owner: orders to a model in its text or its metadata.
+
+    Nothing is missing of what was read: they stay in the text, which answers aren't made from.
+    """
+    issues = [
+        Issue("injection_suspected", _page_of(read, attempt.start), {"quote": attempt.quote})
+        for attempt in find_attempts(read.text, read.hidden)[:_MOST_TOLD]
+    ]
+    for name, value in {"title": read.title, **read.metadata}.items():
+        if isinstance(value, str):
+            issues += [
+                Issue("injection_in_metadata", None, {"field": name, "quote": attempt.quote})
+                for attempt in find_attempts(value)[:_MOST_TOLD]
+            ]
+    return issues
+
+
+def _page_of(read: ReadDocument, position: int) -> int | None:
+    return next((p.number for p in read.pages if p.start <= position < p.end), None)
+
+
 def _attempt(
     text: str, kind: Kind, start: int, end: int, hidden: Sequence[tuple[int, int]]
 ) -> Attempt:
@@ -167,16 +205,20 @@ def _attempt(
     first = line
     for match in _SENTENCE_BEFORE.finditer(text, line, start):
         first = match.end()
-    last = text.find("\n", end)
-    last = len(text) if last == -1 else last
+    last = _end_of_line(text, end)
     if text[first:last].rstrip().endswith(":"):
-        following = re.search(r"\n(?!\s*\n)", text[last + 1 :].lstrip("\n"))
-        skipped = len(text) - last - len(text[last:].lstrip("\n"))
-        last = len(text) if following is None else last + skipped + following.start()
+        last = _end_of_line(text, len(text) - len(text[last:].lstrip()))
+    elif kind == "markup" and text[last + 1 : last + 2].strip():
+        last = _end_of_line(text, last + 1)
     if any(a < end and start < b for a, b in hidden):
         kind = "hidden"
     quote = " ".join(text[first : min(last, first + _LONGEST_QUOTE)].split())
     return Attempt(kind, first, last, quote)
+
+
+def _end_of_line(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end == -1 else end
 
 
 def _folded(text: str) -> str:

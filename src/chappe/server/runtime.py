@@ -14,8 +14,10 @@ from chappe.core.jobs import queue, recover
 from chappe.core.settings import Settings
 from chappe.gateway import Gateway
 from chappe.gateway.catalogue import KINDS
+from chappe.knowledge.index.follower import Index
 from chappe.knowledge.jobs import QUEUE, tasks
 from chappe.knowledge.originals import Originals
+from chappe.knowledge.schedule import SourceWork
 from chappe.knowledge.search import Search
 from chappe.knowledge.work import DocumentWork
 
@@ -36,6 +38,7 @@ class Runtime:
         self._worker: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._documents: DocumentWork | None = None
+        self._sources: SourceWork | None = None
         self._owns_server = False
         self._stopping = False
 
@@ -63,7 +66,10 @@ class Runtime:
         )
         await self.queue.open_async()
         self.originals = Originals(self.settings)
-        self.search = Search(self.database, self.gateway, self.settings.stale_after_days)
+        self.index = Index(self.database, self.settings.data_dir / "index")
+        self.search = Search(
+            self.database, self.gateway, self.settings.stale_after_days, self.index
+        )
         self.assistant = Assistant(self.database, self.search, self.gateway)
 
     async def start_worker(self) -> None:
@@ -73,6 +79,10 @@ class Runtime:
         self._worker = asyncio.create_task(self._work_for_ever())
         self._watch = asyncio.create_task(self._recover_for_ever())
         self.start_documents()
+        self._sources = SourceWork(
+            self.settings, self.database, self.gateway, self.gateway.connections, self.originals
+        )
+        self._sources.start()
 
     def start_documents(self) -> None:
         """Read the documents that wait for it, in this process."""
@@ -124,9 +134,13 @@ class Runtime:
         if tasks:
             ended = asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.wait({ended}, timeout=_STOP_SECONDS)
-        if self._documents is not None:
+        for work in (self._sources, self._documents):
+            if work is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(work.stop(), _STOP_SECONDS)
+        if hasattr(self, "index"):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._documents.stop(), _STOP_SECONDS)
+                await asyncio.wait_for(self.index.stop(), _STOP_SECONDS)
         if hasattr(self, "queue"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.queue.close_async(), _STOP_SECONDS)
