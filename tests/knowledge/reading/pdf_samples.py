@@ -30,11 +30,11 @@ HEAD_2 = ParagraphStyle("h2", fontName="Helvetica-Bold", fontSize=13, leading=16
 
 SENTENCES = (
     "L’agent qui élève seul son enfant peut demander un congé de présence parentale.",
-    "La demande est adressée au service du personnel au moins quinze jours avant la date souhaitée.",
+    "La demande est adressée au service du personnel au moins quinze jours avant la date voulue.",
     "Le congé est accordé de droit pour une durée maximale de trois cent dix jours ouvrés.",
-    "Pendant cette période, la rémunération est suspendue mais les droits à pension sont conservés.",
+    "Pendant ce temps, la rémunération est suspendue mais les droits à pension sont conservés.",
     "Un certificat médical détaillé, établi sous pli fermé, doit être joint au dossier.",
-    "Le bénéficiaire reprend ensuite ses fonctions dans son emploi antérieur ou un emploi équivalent.",
+    "Le bénéficiaire reprend ensuite ses fonctions dans son emploi ou dans un emploi équivalent.",
     "Toute interruption anticipée fait l’objet d’une déclaration écrite à l’administration.",
     "Les frais de garde sont remboursés sur présentation des justificatifs, dans la limite prévue.",
     "La commission se réunit chaque trimestre et rend son avis sous deux mois.",
@@ -64,7 +64,9 @@ def platypus(
     margin, gap = 60.0, 24.0
     each = (width - 2 * margin - gap * (columns - 1)) / columns
     frames = [
-        Frame(margin + index * (each + gap), margin + 20, each, height - 2 * margin - 40, 0, 0, 0, 0)
+        Frame(
+            margin + index * (each + gap), margin + 20, each, height - 2 * margin - 40, 0, 0, 0, 0
+        )
         for index in range(columns)
     ]
     nothing: Callable[[Canvas, object], None] = lambda canvas, document: None  # noqa: E731

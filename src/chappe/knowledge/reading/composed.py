@@ -106,10 +106,8 @@ def _write(page: PageWords, assembly: Assembly, styles: Styles, running: Running
     return Page(page.number, page.width, page.height, start, end, text, page.confidence)
 
 
-def _turned(
-    page: PageWords, running: Running
-) -> Iterator[tuple[float, list[Element]]]:
-    """Words by the way they are turned, the most usual way first, each as if upright on a page so high."""
+def _turned(page: PageWords, running: Running) -> Iterator[tuple[float, list[Element]]]:
+    """Words by the way they are turned, the most usual first, as if upright on a page so high."""
     groups: dict[Turn, list[Word]] = defaultdict(list)
     for word in page.words.unpack():
         groups[word.turn].append(upright(word, word.turn, page.width, page.height))
