@@ -22,6 +22,7 @@ from chappe.gateway.accounts.account import new_id
 from chappe.gateway.accounts.retention import enforce
 from chappe.gateway.batches import Batches
 from chappe.gateway.catalogue import Catalogue, Endpoint, Model
+from chappe.gateway.catalogue.encoding import Purpose, encoding
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.gateway.catalogue.source import CatalogueSource
 from chappe.gateway.choices import Choices
@@ -404,18 +405,34 @@ class Gateway:
             yield ModelStream(exchange)
 
     async def embed(
-        self, actor: Actor, texts: Sequence[str], priority: Priority = "interactive"
+        self,
+        actor: Actor,
+        texts: Sequence[str],
+        priority: Priority = "interactive",
+        *,
+        model: str | None = None,
+        purpose: Purpose | None = None,
     ) -> list[bytes]:
         """Unit vectors of `texts`, as little-endian float32 bytes.
+
+        Args:
+            model: an embedding model of the catalogue; none: the encoder.
+            purpose: what the texts are for: the model's own prefix goes before each.
 
         Raises:
             ChappeError: as :meth:`exchange`; `engine_unavailable` also when there is no encoder.
         """
-        encoder = self.encoder
-        if encoder is None:
-            raise ChappeError("engine_unavailable", 503, model="encoder")
+        if model is None:
+            if self.encoder is None:
+                raise ChappeError("engine_unavailable", 503, model="encoder")
+            model = self.encoder.name
+        prefix = encoding(model).prefix(purpose) if purpose else ""
         body = msgspec.json.encode(
-            {"model": encoder.name, "input": list(texts), "encoding_format": "base64"}
+            {
+                "model": model,
+                "input": [prefix + text for text in texts],
+                "encoding_format": "base64",
+            }
         )
         status, answer, _, later = await self.call(actor, "embeddings", body, priority)
         if status != 200:
@@ -424,5 +441,5 @@ class Gateway:
             raise error
         vectors = unit_vectors(answer)
         if len(vectors) != len(texts):
-            raise ChappeError("engine_cut", 502, model=encoder.name)
+            raise ChappeError("engine_cut", 502, model=model)
         return vectors

