@@ -6,11 +6,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from chappe.knowledge.schemas import BlockView, DocumentSummary
+from chappe.knowledge.document import BlockKind
+from chappe.knowledge.schemas import DocumentSummary
 
 DocumentState = Literal[
     "received", "reading", "indexing", "ready", "partly_read", "failed", "to_be_deleted"
 ]
+
+
+VersionState = Literal["waiting", "served", "superseded", "failed"]
 
 
 class Received(BaseModel):
@@ -85,9 +89,20 @@ class BoxView(BaseModel):
     bottom: float
 
 
+class BlockView(BaseModel):
+    """A structural unit of a document's text. `cells`: of a row, where its cells stand."""
+
+    kind: BlockKind
+    level: int
+    start: int
+    end: int
+    cells: list[tuple[int, int]] = []
+
+
 class DocumentView(DocumentSummary):
     """A version of a document, whole."""
 
+    version: int = Field(description="its number, from 1")
     name: str
     state: DocumentState
     reason: str | None
@@ -113,7 +128,7 @@ class VersionView(BaseModel):
 
     number: int
     title: str
-    state: Literal["waiting", "served", "superseded", "failed"]
+    state: VersionState
     created_at: datetime.datetime
     superseded_at: datetime.datetime | None
     size: int | None

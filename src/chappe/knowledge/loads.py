@@ -1,5 +1,6 @@
 """Loads: what was brought into a collection at a time, and how far its reading is."""
 
+import uuid
 from typing import Any, Literal
 
 from sqlalchemy import text
@@ -8,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.identity.access import Actor, readable_collections, require
-from chappe.knowledge.document_schemas import LoadReport
+from chappe.knowledge.document_schemas import DocumentState, LoadReport
 
 Origin = Literal["upload", "ingest", "folder", "s3", "web", "webdav", "official", "retention"]
 Outcome = Literal["added", "changed", "unchanged"]
@@ -51,6 +52,14 @@ async def count(session: AsyncSession, load_id: int, outcome: Outcome, size: int
         """),  # noqa: S608 - the outcome is one of three words of ours
         {"id": load_id, "size": size},
     )
+
+
+async def state_of(session: AsyncSession, document_id: uuid.UUID) -> DocumentState:
+    """A document's state."""
+    state: DocumentState | None = await session.scalar(
+        text("select state from document where id = :id"), {"id": document_id}
+    )
+    return state or "to_be_deleted"
 
 
 async def listed(session: AsyncSession, load_id: int) -> None:

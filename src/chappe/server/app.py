@@ -1,6 +1,7 @@
 """The ASGI application: /v1 in plain ASGI, /api in FastAPI, the page as files."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from chappe.gateway.catalogue import routes as catalogue_routes
 from chappe.gateway.openai_api import OpenAIApi
 from chappe.identity import routes as identity_routes
 from chappe.identity.http import language_of
+from chappe.knowledge import collection_routes, document_routes, source_routes
 from chappe.knowledge import routes as knowledge_routes
 from chappe.server import status
 from chappe.server.middleware import Observe
@@ -31,6 +33,8 @@ from chappe.server.runtime import Runtime
 log = logging.getLogger(__name__)
 
 _API_BODY_LIMIT = 1_000_000
+# Files are bounded one by one, as they come (`document_max_bytes`).
+_UPLOAD = re.compile(r"/api/collections/[^/]+/documents")
 
 
 def page_folder(settings: Settings) -> Path | None:
@@ -103,6 +107,13 @@ class _Application:
         if scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
             await self._v1(scope, receive, send)
             return
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and _UPLOAD.fullmatch(scope["path"])
+        ):
+            await self._api(scope, receive, send)
+            return
         size = 0
 
         async def bounded() -> Any:
@@ -131,8 +142,13 @@ def build_app(runtime: Runtime) -> Observe:
     api.state.gateway = runtime.gateway
     api.state.search = runtime.search
     api.state.assistant = runtime.assistant
+    api.state.originals = runtime.originals
+    api.state.page_images = runtime.page_images
     for router in (
         knowledge_routes.router,
+        collection_routes.router,
+        document_routes.router,
+        source_routes.router,
         assistant_routes.router,
         gateway_routes.router,
         catalogue_routes.router,

@@ -17,6 +17,7 @@ from chappe.gateway.catalogue import KINDS
 from chappe.knowledge.index.follower import Index
 from chappe.knowledge.jobs import QUEUE, tasks
 from chappe.knowledge.originals import Originals
+from chappe.knowledge.page_images import PageImages
 from chappe.knowledge.schedule import SourceWork
 from chappe.knowledge.search import Search
 from chappe.knowledge.work import DocumentWork
@@ -66,6 +67,7 @@ class Runtime:
         )
         await self.queue.open_async()
         self.originals = Originals(self.settings)
+        self.page_images = PageImages(self.settings, self.database, self.originals)
         self.index = Index(self.database, self.settings.data_dir / "index")
         self.search = Search(
             self.database, self.gateway, self.settings.stale_after_days, self.index
@@ -141,6 +143,8 @@ class Runtime:
         if hasattr(self, "index"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.index.stop(), _STOP_SECONDS)
+        if hasattr(self, "page_images"):
+            await self.page_images.close()
         if hasattr(self, "queue"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.queue.close_async(), _STOP_SECONDS)

@@ -11,8 +11,8 @@ from chappe.core import telemetry
 from chappe.core.errors import ChappeError
 from chappe.gateway import Model
 from chappe.identity.http import CurrentActor, Language, actor_of
+from chappe.knowledge.collections import list_collections
 from chappe.knowledge.jobs import loads
-from chappe.knowledge.library import list_collections
 from chappe.server.readiness import readiness
 
 router = APIRouter()
