@@ -29,7 +29,7 @@ def _objects(url: str) -> set[str]:
 
 def test_migrations_go_up_and_down(database_url: str) -> None:
     before = _objects(database_url)
-    assert {"document", "passage", "posting", "procrastinate_jobs"} <= before
+    assert {"document", "passage", "index_event", "procrastinate_jobs"} <= before
     migrate(database_url, "base")
     assert _objects(database_url) == {"alembic_version"}
     assert schema_revision(database_url)[0] is None

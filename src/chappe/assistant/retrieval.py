@@ -157,7 +157,7 @@ class Retriever:
         """The hits of each query, taken in turn."""
         limit = _PASSAGES_OF_PART[len(queries)]
         found = [
-            (await self._search(actor, query, question.collections, limit)).hits
+            (await self._search(actor, query, question.collections, limit, date=date)).hits
             for query in queries
         ]
         if len(found) == 1:

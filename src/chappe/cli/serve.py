@@ -47,6 +47,7 @@ async def _serve(runtime: Runtime, listening: object, *, demo: bool, worker: boo
     serving: asyncio.Task[None] | None = None
     try:
         await runtime.start()
+        await runtime.index.follow()
         if worker:
             await runtime.start_worker()
         server = make_gateway_server(build_app(runtime), runtime.gateway, runtime.settings)

@@ -6,6 +6,22 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Plain = str | int | float | bool
+
+
+class SearchFilters(BaseModel):
+    """What documents must be; each that is left out doesn't bind."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kinds: list[str] | None = Field(None, max_length=50, description="fiche, article, file…")
+    media_types: list[str] | None = Field(None, max_length=50)
+    since: datetime.date | None = Field(None, description="dated this day or later")
+    until: datetime.date | None = Field(None, description="dated this day or earlier")
+    metadata: dict[str, Plain] | None = Field(
+        None, max_length=20, description="names and the values that they must have"
+    )
+
 
 class SearchRequest(BaseModel):
     """A search."""
@@ -15,6 +31,10 @@ class SearchRequest(BaseModel):
     query: str = Field(min_length=1, max_length=2000)
     collections: list[str] | None = Field(None, max_length=100, description="slugs; none: all")
     limit: int = Field(10, ge=1, le=50)
+    date: datetime.date | None = Field(
+        None, description="law as it was in force on this day; none: today"
+    )
+    filters: SearchFilters | None = None
 
 
 class DocumentSummary(BaseModel):

@@ -1,17 +1,18 @@
-"""Dense vectors of passages: written with the encoder of the catalogue, searched exactly.
+"""Vectors of passages, written with the models of the active generations."""
 
-The search reads every readable vector. At the size of an official corpus (tens of thousands of
-passages) that is a few tens of milliseconds and loses nothing, whatever the filter.
-"""
-
-import struct
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 from sqlalchemy import text
 
 from chappe.core.database import Database
+from chappe.core.errors import ChappeError
 from chappe.gateway import Gateway
 from chappe.identity.access import SYSTEM
+from chappe.knowledge import generations
+from chappe.knowledge.generations import Generation
 
 BATCH = 32
 # A load stands aside while somebody is being answered, but not for ever.
@@ -20,22 +21,31 @@ _TEXT_LIMIT = 1_500
 
 _MISSING = """
     from passage p join document_version v on v.id = p.version_id
-    where p.collection_id = :collection and not exists (
-        select from embedding e where e.passage_id = p.id and e.model = :model)
+    join collection c on c.id = p.collection_id
+    where not exists (
+        select from embedding e where e.passage_id = p.id and e.generation_id = :generation)
+    and p.id > :after
 """
+
+Progress = Callable[[int], Awaitable[None]]
 
 
 def literal(vector: bytes) -> str:
     """A vector of little-endian float32 as pgvector's text form."""
-    values = struct.unpack(f"<{len(vector) // 4}f", vector)
-    return "[" + ",".join(f"{value:.6g}" for value in values) + "]"
+    return "[" + ",".join(f"{value:.6g}" for value in np.frombuffer(vector, "<f4").tolist()) + "]"
 
 
-async def count_missing(database: Database, collection_id: int, model: str) -> int:
-    """Passages of a collection that have no vector of `model` yet."""
+async def count_missing(database: Database, collection_id: int) -> int:
+    """Vectors that passages of a collection lack: one of each generation, of the first to be."""
     async with database.session() as session:
         result = await session.execute(
-            text("select count(*) " + _MISSING), {"collection": collection_id, "model": model}
+            text("""
+                select count(*) from passage p
+                left join embedding_generation g on g.state <> 'retired'
+                where p.collection_id = :collection and not exists (
+                    select from embedding e where e.passage_id = p.id and e.generation_id = g.id)
+            """),
+            {"collection": collection_id},
         )
         return int(result.scalar_one())
 
@@ -44,12 +54,13 @@ async def fill(
     database: Database,
     gateway: Gateway,
     collection_id: int,
-    progress: Callable[[int], Awaitable[None]],
+    progress: Progress,
     versions: Sequence[int] | None = None,
 ) -> int:
-    """Give a vector to each passage that lacks one, oldest first; gives the number written.
+    """Give each passage of a collection the vectors that it lacks, oldest first; how many.
 
-    Each batch is committed, so that an interrupted run goes on where it was.
+    Each batch is committed, so that an interrupted run goes on where it was. The first vectors
+    of an installation are made with the gateway's encoder.
 
     Args:
         versions: only of these documents' versions.
@@ -57,77 +68,107 @@ async def fill(
     Raises:
         ChappeError: the encoder can't be reached.
     """
-    encoder = gateway.encoder
-    if encoder is None:
-        return 0
+    written = 0
+
+    async def counted(more: int) -> None:
+        await progress(written + more)
+
+    for generation in await _active(database, gateway):
+        condition = " and p.collection_id = :collection"
+        values: dict[str, Any] = {"collection": collection_id}
+        if versions is not None:
+            condition += " and p.version_id = any(:versions)"
+            values["versions"] = list(versions)
+        written += await _fill(database, gateway, generation, condition, values, counted)
+    return written
+
+
+async def fill_generation(
+    database: Database, gateway: Gateway, generation: Generation, progress: Progress
+) -> int:
+    """Give every passage its vector of one generation; gives the number written.
+
+    Raises:
+        ChappeError: the encoder can't be reached.
+    """
+    return await _fill(database, gateway, generation, "", {}, progress)
+
+
+async def _active(database: Database, gateway: Gateway) -> list[Generation]:
+    async with database.session() as session:
+        there = await generations.active(session)
+    if there or gateway.encoder is None:
+        return there
+    return [await generations.begin(database, gateway, gateway.encoder.name)]
+
+
+async def _fill(
+    database: Database,
+    gateway: Gateway,
+    generation: Generation,
+    condition: str,
+    values: dict[str, Any],
+    progress: Progress,
+) -> int:
     written, after = 0, 0
     while True:
         async with database.session() as session:
             rows = (
                 await session.execute(
                     text(
-                        "select p.id, v.title, p.heading_path,"
+                        "select p.id, c.level, v.title, p.heading_path,"
                         " substr(v.text, p.start_at + 1, p.end_at - p.start_at)"
                         + _MISSING
-                        + " and p.id > :after"
-                        + (" and p.version_id = any(:versions)" if versions else "")
+                        + condition
                         + " order by p.id limit :batch"
                     ),
-                    {
-                        "collection": collection_id,
-                        "model": encoder.name,
-                        "after": after,
-                        "batch": BATCH,
-                    }
-                    | ({"versions": list(versions)} if versions else {}),
+                    values | {"generation": generation.id, "after": after, "batch": BATCH},
                 )
             ).all()
         if not rows:
             return written
         after = rows[-1][0]
-        texts = [
-            "\n".join((title, *headings[-1:], body))[:_TEXT_LIMIT]
-            for _, title, headings, body in rows
-        ]
-        await gateway.wait_no_chat(YIELD_SECONDS)
-        vectors = await gateway.embed(SYSTEM, texts, "batch")
-        async with database.session() as session:
-            # A passage may have been replaced meanwhile: its row is simply not there any more.
-            await session.execute(
-                text("""
-                    insert into embedding (passage_id, model, collection_id, vector)
-                    select p.id, :model, p.collection_id, cast(v.vector as halfvec)
-                    from unnest(cast(:ids as bigint[]), cast(:vectors as text[])) as v(id, vector)
-                    join passage p on p.id = v.id
-                    on conflict do nothing
-                """),
-                {
-                    "model": encoder.name,
-                    "ids": [row[0] for row in rows],
-                    "vectors": [literal(vector) for vector in vectors],
-                },
+        # What is sensitive goes to models that are cleared for it, or to none.
+        for level in sorted({row[1] for row in rows}):
+            some = [row for row in rows if row[1] == level]
+            texts = [
+                "\n".join((title, *headings[-1:], body))[:_TEXT_LIMIT]
+                for _, _, title, headings, body in some
+            ]
+            await gateway.wait_no_chat(YIELD_SECONDS)
+            vectors = await gateway.embed(
+                replace(SYSTEM, level=level), texts, "batch", model=generation.model
             )
-        written += len(rows)
+            if any(len(vector) != 4 * generation.dimensions for vector in vectors):
+                raise ChappeError(
+                    "embedding_dimensions",
+                    502,
+                    model=generation.model,
+                    expected=generation.dimensions,
+                    given=len(vectors[0]) // 4,
+                )
+            await _write(database, generation, [row[0] for row in some], vectors)
+            written += len(some)
         await progress(written)
 
 
-async def rank(
-    database: Database, model: str, vector: bytes, collections: Sequence[int], limit: int
-) -> list[tuple[int, float]]:
-    """The nearest passages: (passage id, cosine similarity), nearest first."""
+async def _write(
+    database: Database, generation: Generation, passages: list[int], vectors: list[bytes]
+) -> None:
     async with database.session() as session:
-        rows = await session.execute(
+        # A passage may have been replaced meanwhile, or the generation given up: no row then.
+        await session.execute(
             text("""
-                select passage_id, -(vector <#> cast(:vector as halfvec)) as similarity
-                from embedding
-                where model = :model and collection_id = any(:collections)
-                order by vector <#> cast(:vector as halfvec), passage_id limit :limit
+                insert into embedding (passage_id, generation_id, vector)
+                select p.id, g.id, cast(v.vector as halfvec)
+                from unnest(cast(:ids as bigint[]), cast(:vectors as text[])) as v(id, vector)
+                join passage p on p.id = v.id
+                join embedding_generation g on g.id = :generation and g.state <> 'retired'
+                on conflict do nothing
             """),
             {
-                "model": model,
-                "vector": literal(vector),
-                "collections": list(collections),
-                "limit": limit,
+                "generation": generation.id,
+                "ids": passages,
+                "vectors": [literal(vector) for vector in vectors],
             },
         )
-        return [(row[0], row[1]) for row in rows]

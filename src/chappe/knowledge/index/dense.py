@@ -1,0 +1,187 @@
+"""The dense half: a scan of signs over what may be seen, then int8 products of the best.
+
+Of n unit vectors of d dimensions: ``codes`` (uint64, w x n) the signs of the first dimensions, one
+bit each, ``quantised`` (int8, n x d) and ``scales`` (float32, n): a vector is its scale times its
+integers. The number of signs that differ (Hamming distance) ranks coarsely but at a nanosecond or
+so for 64 dimensions of a row; the products of the nearest then decide. Where few rows may be
+seen, all of them are multiplied: nothing is lost at any selectivity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from chappe.knowledge.index.best import ranked
+from chappe.knowledge.index.lexical import Allocate, Array
+from chappe.knowledge.index.rows import Mask, Rows
+from chappe.knowledge.index.views import View
+
+_CODED = 1024
+_BLOCK = 16_384
+_MULTIPLIED_AT_ONCE = 512
+_COPIED_AT_ONCE = 65_536
+# Rows whose products are computed: a share of those seen, within these bounds. Measured with the
+# embedded encoder on near-copies: see docs/decisions/0014.
+_SHARE = 32
+_FEWEST = 4_096
+_MOST = 32_768
+# Codes of fewer rows than one in so many are picked out; else all are compared.
+_GATHERED = 4
+
+Floats = npt.NDArray[np.float32]
+
+
+class Vectors:
+    """The vectors of n rows."""
+
+    ARRAYS: Mapping[str, npt.DTypeLike] = {
+        "codes": np.uint64,
+        "quantised": np.int8,
+        "scales": np.float32,
+    }
+
+    def __init__(self, arrays: Mapping[str, Array], dimensions: int):
+        self.arrays = dict(arrays)
+        self.dimensions = dimensions
+        rows = len(arrays["scales"])
+        self.codes: npt.NDArray[np.uint64] = arrays["codes"].reshape(-1, rows)
+        self.quantised: npt.NDArray[np.int8] = arrays["quantised"].reshape(rows, dimensions)
+        self.scales: Floats = arrays["scales"]
+
+
+def words(dimensions: int) -> int:
+    """64-bit words of a vector's code."""
+    return -(-min(dimensions, _CODED) // 64)
+
+
+def encode(vectors: Floats) -> npt.NDArray[np.uint64]:
+    """Signs of n vectors, (w, n)."""
+    coded = vectors[:, :_CODED] > 0
+    packed = np.packbits(coded, axis=1, bitorder="little")
+    bytes_wide = 8 * words(vectors.shape[1])
+    padded = np.zeros((len(vectors), bytes_wide), np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    return np.ascontiguousarray(padded.view("<u8").astype(np.uint64).T)
+
+
+def build(vectors: Floats) -> Vectors:
+    """The vectors of some thousands of rows, from (n, d) float32."""
+    largest = np.abs(vectors).max(axis=1, initial=0.0)
+    scales = np.where(largest > 0, largest, 1.0).astype(np.float32) / np.float32(127)
+    quantised = np.rint(vectors / scales[:, None]).astype(np.int8)
+    return Vectors(
+        {
+            "codes": encode(vectors).reshape(-1),
+            "quantised": quantised.reshape(-1),
+            "scales": scales,
+        },
+        vectors.shape[1],
+    )
+
+
+def merge(parts: Sequence[tuple[Vectors, Mask]], allocate: Allocate) -> Vectors:
+    """The vectors of the rows that each mask keeps, one part after the other."""
+    dimensions = parts[0][0].dimensions
+    total = sum(int(kept.sum()) for _, kept in parts)
+    arrays = {
+        "codes": allocate("codes", total * words(dimensions), np.uint64),
+        "quantised": allocate("quantised", total * dimensions, np.int8),
+        "scales": allocate("scales", total, np.float32),
+    }
+    merged = Vectors(arrays, dimensions)
+    at = 0
+    for vectors, kept in parts:
+        for begin in range(0, len(kept), _COPIED_AT_ONCE):
+            some = np.flatnonzero(kept[begin : begin + _COPIED_AT_ONCE]) + begin
+            end = at + len(some)
+            merged.codes[:, at:end] = vectors.codes[:, some]
+            merged.quantised[at:end] = vectors.quantised[some]
+            merged.scales[at:end] = vectors.scales[some]
+            at = end
+    return merged
+
+
+def distances(
+    codes: npt.NDArray[np.uint64], query: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.uint16]:
+    """How many signs of each row differ from the query's: (w, n) and (w,) give (n,)."""
+    rows = codes.shape[1]
+    result = np.zeros(rows, np.uint16)
+    # In blocks that stay in the processor's cache.
+    mixed, counted = np.empty(_BLOCK, np.uint64), np.empty(_BLOCK, np.uint8)
+    for begin in range(0, rows, _BLOCK):
+        end = min(begin + _BLOCK, rows)
+        size = end - begin
+        for word, value in zip(codes, query, strict=True):
+            np.bitwise_xor(word[begin:end], value, out=mixed[:size])
+            np.bitwise_count(mixed[:size], out=counted[:size])
+            result[begin:end] += counted[:size]
+    return result
+
+
+def nearest(distances: npt.NDArray[np.uint16], count: int) -> npt.NDArray[np.intp]:
+    """Positions of the `count` smallest distances, and all that are as small as the last."""
+    if count >= len(distances):
+        return np.arange(len(distances))
+    histogram = np.bincount(distances)
+    least = int(np.searchsorted(np.cumsum(histogram), count))
+    return np.flatnonzero(distances <= least)
+
+
+def products(vectors: Vectors, rows: npt.NDArray[np.intp], query: Floats) -> Floats:
+    """Inner products of some rows with the query, (len(rows),)."""
+    result = np.empty(len(rows), np.float32)
+    for begin in range(0, len(rows), _MULTIPLIED_AT_ONCE):
+        some = rows[begin : begin + _MULTIPLIED_AT_ONCE]
+        result[begin : begin + len(some)] = vectors.quantised.take(some, axis=0) @ query
+    return result * vectors.scales.take(rows)
+
+
+def search(
+    segments: Sequence[tuple[Rows, Vectors, View]], query: Floats, limit: int
+) -> list[tuple[int, float]]:
+    """The nearest passages: (passage, inner product), nearest first."""
+    code = encode(query[None, :])[:, 0]
+    total = sum(view.visible for _, _, view in segments)
+    wanted = min(max(total // _SHARE, _FEWEST), _MOST)
+    passages, scores = [], []
+    for rows, vectors, view in segments:
+        if not view.visible:
+            continue
+        share = -(-wanted * view.visible // total)
+        if view.visible <= max(share, _FEWEST // 4):
+            some = view.positions
+        elif view.mask is None:
+            some = nearest(distances(vectors.codes, code), share)
+        elif view.visible * _GATHERED < len(rows):
+            codes = vectors.codes.take(view.positions, axis=1)
+            some = view.positions[nearest(distances(codes, code), share)]
+        else:
+            far = distances(vectors.codes, code)
+            far[~view.mask] = np.iinfo(far.dtype).max
+            some = nearest(far, share)
+        passages.append(rows.passage.take(some))
+        scores.append(products(vectors, some, query))
+    if not passages:
+        return []
+    return ranked(np.concatenate(passages), np.concatenate(scores), limit)
+
+
+def similarities(
+    segments: Sequence[tuple[Rows, Vectors, Mask | None]],
+    query: Floats,
+    passages: npt.NDArray[np.int64],
+) -> dict[int, float]:
+    """Inner products of given passages with the query; those without vector are left out."""
+    result: dict[int, float] = {}
+    for rows, vectors, alive in segments:
+        some = rows.find(passages)
+        if alive is not None:
+            some = some[alive[some]]
+        if len(some):
+            values = products(vectors, some, query).tolist()
+            result.update(zip(rows.passage.take(some).tolist(), values, strict=True))
+    return result
