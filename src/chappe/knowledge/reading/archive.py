@@ -52,7 +52,7 @@ class _Opener:
 
     def open(self, path: Path, prefix: str, depth: int) -> None:
         """Copy out what an archive holds; ``depth`` is 1 for the file itself."""
-        package = Package(path, self._limits, self._left)
+        package = Package(path, self._limits)
         for info in package.infos:
             shown = prefix + safe_name(_decoded_name(info))
             if info.is_dir() or _LITTER.search(shown):
@@ -63,6 +63,8 @@ class _Opener:
             if len(self.members) >= self._limits.members:
                 raise ReadingError("too_many_members", limit=self._limits.members)
             target = self._folder / f"member-{len(self.members):05d}-{depth}-{self._left}"
+            # What came out of archives inside counts too.
+            package.left = self._left
             try:
                 package.copy(info, target)
             except ReadingError as error:

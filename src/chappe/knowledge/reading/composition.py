@@ -100,7 +100,8 @@ class Composer:
                 text = text + ("" if not text or text.endswith(" ") else " ") + "| "
             spans.append((len(text), len(text) + len(cell.text)))
             text += cell.text
-        text = text.rstrip()
+        # Empty cells at the end leave no sign.
+        text = text[: max((end for start, end in spans if end > start), default=0)]
         spans = [(min(start, len(text)), min(end, len(text))) for start, end in spans]
         self._cells += len(spans)
         if self._cells > MAX_CELLS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from chappe.knowledge.reading.model import ReadingError
@@ -185,9 +186,15 @@ def _zip(path: Path) -> str:
                     for part, found in _OOXML:
                         if part in main:
                             return found
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise ReadingError("broken", reason=type(error).__name__) from None
-    except ValueError as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as error:
         raise ReadingError("broken", reason=type(error).__name__) from None
     return "application/zip"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import olefile
 
 from chappe.knowledge.reading import message as messages
-from chappe.knowledge.reading import rtf
+from chappe.knowledge.reading import rtf, rtf_compression
 from chappe.knowledge.reading.composition import Composer
 from chappe.knowledge.reading.encoding import decode
 from chappe.knowledge.reading.limits import Limits
@@ -81,7 +81,7 @@ class _Storage:
 
     def _from_rtf(self, compressed: bytes) -> str:
         composer = Composer(self._limits)
-        rtf.compose(composer, rtf.decompressed(compressed))
+        rtf.compose(composer, rtf_compression.decompressed(compressed))
         return composer.document("", MEDIA_TYPE).text
 
     def _attachment(self, entry: str, message: Message) -> None:

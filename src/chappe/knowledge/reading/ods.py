@@ -69,7 +69,7 @@ class _Sheet:
             repeats = _int(row.get(TABLE + "number-rows-repeated"))
             cells, merged = self._cells(row)
             if cells and row.get(TABLE + "visibility") in _NOT_SEEN:
-                self._sheet.hide_row(list(cells.values()))
+                self._sheet.hide_row(number, list(cells.values()))
             elif cells:
                 for again in range(min(repeats, _MAX_ROW_REPEATS)):
                     self._sheet.row(Row(number + again, cells, merged))

@@ -30,15 +30,16 @@ BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSE
 class Package:
     """The parts of a ZIP file, each read within what may come out of the whole."""
 
-    def __init__(self, path: Path, limits: Limits, left: int | None = None) -> None:
-        """Open a package and check its directory. ``left``: the bytes that may come out.
+    def __init__(self, path: Path, limits: Limits) -> None:
+        """Open a package and check its directory.
 
         Raises:
             ReadingError: `broken`, `bomb` (overlapping or absurdly compressed members, too much in
                 all), `too_many_members`.
         """
         self._limits = limits
-        self.left = limits.unpacked_bytes if left is None else left
+        # Bytes that may still come out.
+        self.left = limits.unpacked_bytes
         try:
             self._archive = zipfile.ZipFile(path)
         except BROKEN_ZIP as error:

@@ -25,6 +25,7 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.prese
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _EMU_PER_POINT = 12_700
+_TINY = 100  # hundredths of a point, the smallest size that the format has
 _TITLES = ("title", "ctrTitle")
 _FURNITURE = ("ftr", "dt", "sldNum", "hdr")
 _BODIES = ("body", "obj", "")
@@ -162,7 +163,7 @@ class _Reader:
             text = _run_text(run)
             properties = run.find(_A + "rPr")
             size = "" if properties is None else properties.get("sz") or ""
-            if size.isdigit() and int(size) < 100:
+            if size.isdigit() and int(size) <= _TINY:
                 self._composer.hide(text)
             else:
                 parts.append(text)

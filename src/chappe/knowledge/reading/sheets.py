@@ -30,6 +30,7 @@ class SheetComposer:
         self._named = False
         self._group: list[Row] = []
         self._held = 0
+        self._last = 0
         # Column -> the last row that a merged cell covers, its text and its columns.
         self._covering: dict[int, tuple[int, str, int]] = {}
         self._hidden_rows = self._hidden_cells = 0
@@ -56,13 +57,16 @@ class SheetComposer:
         for column, (rows, columns) in row.merged.items():
             if rows > 1 and column in cells:
                 self._covering[column] = (row.number + rows - 1, cells[column], columns)
-        if self._group and row.number > max(self._group[-1].number, covered_until) + 1:
+        if row.number > max(self._last, covered_until) + 1:
             self._flush()
+        self._last = row.number
         self._group.append(Row(row.number, cells, merged))
         self._held += len(cells)
 
-    def hide_row(self, texts: Sequence[str]) -> None:
-        """Leave out a hidden row."""
+    def hide_row(self, number: int, texts: Sequence[str]) -> None:
+        """Leave out a hidden row; the table goes on below it."""
+        if number == self._last + 1:
+            self._last = number
         if any(texts):
             self._hidden_rows += 1
             self._composer.hide(" | ".join(texts))
@@ -74,7 +78,7 @@ class SheetComposer:
 
     def repeats_beyond(self) -> None:
         """Say that a row stands more often in the file than it was written."""
-        self._composer.issue("truncated", self._page, loss=True)
+        self._composer.issue("truncated", loss=True)
 
     def end(self) -> None:
         """Finish the sheet."""

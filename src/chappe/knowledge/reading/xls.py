@@ -81,7 +81,7 @@ def _read_sheet(book: Any, sheet: Any, composer: SheetComposer) -> None:
                 cells[column + 1] = text
         info = sheet.rowinfo_map.get(index)
         if info is not None and info.hidden:
-            composer.hide_row(list(cells.values()))
+            composer.hide_row(index + 1, list(cells.values()))
         else:
             composer.row(Row(index + 1, cells, merged.get(index, {})))
         if composer.full:

@@ -157,7 +157,7 @@ def _read_sheet(workbook: _Workbook, part: str, sheet: SheetComposer) -> None:
             number = _int(element.get("r")) or comes + 1
             comes = number
             if element.get("hidden") in ("1", "true"):
-                sheet.hide_row([text for _, text in _cells(workbook, element, sheet)])
+                sheet.hide_row(number, [text for _, text in _cells(workbook, element, sheet)])
                 continue
             cells = dict(_cells(workbook, element, sheet))
             for column in hidden_columns & cells.keys():
