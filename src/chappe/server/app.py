@@ -24,7 +24,7 @@ from chappe.gateway.catalogue import routes as catalogue_routes
 from chappe.gateway.openai_api import OpenAIApi
 from chappe.identity import routes as identity_routes
 from chappe.identity.http import language_of
-from chappe.knowledge import collection_routes, document_routes, source_routes
+from chappe.knowledge import collection_routes, document_routes, mcp, source_routes
 from chappe.knowledge import routes as knowledge_routes
 from chappe.server import status
 from chappe.server.middleware import Observe
@@ -154,6 +154,7 @@ def build_app(runtime: Runtime) -> Observe:
         catalogue_routes.router,
         accounts_routes.router,
         identity_routes.router,
+        mcp.router,
         status.router,
     ):
         api.include_router(router)
