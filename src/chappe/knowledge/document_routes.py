@@ -207,4 +207,4 @@ async def original(
 
 
 def _private() -> dict[str, str]:
-    return {"cache-control": "private, no-store", "x-content-type-options": "nosniff"}
+    return {"cache-control": "private, no-store"}

@@ -1,0 +1,231 @@
+"""Collections and documents by HTTP: who may do what, and what people see of it."""
+
+import zipfile
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from knowledge.collection_world import World, world
+
+
+@pytest.fixture
+async def two(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with world(database_url, tmp_path) as made:
+        yield made
+
+
+async def make(two: World, who: str, title: str = "Notes", **more: Any) -> str:
+    made = await two.call(who, "POST", "collections", json={"title": title} | more)
+    assert made.status_code == 201, made.text
+    return str(made.json()["slug"])
+
+
+async def test_somebody_fills_a_collection_and_asks_it(two: World) -> None:
+    slug = await make(two, "lyon/ana", "Règlement intérieur", level=1)
+    assert slug == "reglement-interieur"
+    taken = await two.upload("lyon/ana", slug, note="Le badge coûte 12 euros.".encode())
+    assert taken.status_code == 202
+    [document] = taken.json()
+    assert document["outcome"] == "added" and document["state"] in ("received", "reading")
+    await two.settled()
+    assert await two.found("lyon/ana", "prix du badge") == ["Le badge coûte 12 euros."]
+    listed = (await two.call("lyon/ana", "GET", f"collections/{slug}/documents")).json()
+    assert listed["counts"] == {"ready": 1} and listed["next"] is None
+    assert listed["documents"][0]["name"] == "note.txt"
+    read = (await two.call("lyon/ana", "GET", f"documents/{document['id']}")).json()
+    assert read["text"] == "Le badge coûte 12 euros." and read["version"] == 1
+    [load] = (await two.call("lyon/ana", "GET", f"loads?collection={slug}")).json()
+    assert (load["state"], load["found"], load["settled"]) == ("done", 1, 1)
+    own = (await two.call("lyon/ana", "GET", f"collections/{slug}")).json()
+    assert own["role"] == "owner" and own["owner"]["name"] == "lyon/ana" and own["level"] == 1
+
+
+async def test_the_original_comes_back_as_it_came_and_harmless(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    content = b"<script>alert(1)</script><p>Bonjour"
+    form = [("files", ('d/ré"sumé\r\n.html', content))]
+    taken = await two.call("lyon/ana", "POST", f"collections/{slug}/documents", files=form)
+    identifier = taken.json()[0]["id"]
+    await two.settled()
+    answer = await two.call("lyon/ana", "GET", f"documents/{identifier}/original")
+    assert answer.content == content
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''r%C3%A9")
+    assert "sandbox" in answer.headers["content-security-policy"]
+
+
+async def test_versions_stay_readable_and_the_newest_is_found(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    identifier = (await two.upload("lyon/ana", slug, a=b"Le tarif est de 10 euros.")).json()[0][
+        "id"
+    ]
+    await two.settled()
+    again = await two.upload("lyon/ana", slug, a=b"Le tarif est de 20 euros.")
+    assert again.json()[0] | {"state": ""} == {
+        "id": identifier, "name": "a.txt", "outcome": "changed", "state": "",
+    }  # fmt: skip
+    await two.settled()
+    assert await two.found("lyon/ana", "tarif") == ["Le tarif est de 20 euros."]
+    versions = (await two.call("lyon/ana", "GET", f"documents/{identifier}/versions")).json()
+    assert [(v["number"], v["state"]) for v in versions] == [(2, "served"), (1, "superseded")]
+    for number, price in ((1, "10"), (2, "20")):
+        read = await two.call("lyon/ana", "GET", f"documents/{identifier}?version={number}")
+        assert price in read.json()["text"] and read.json()["superseded"] is (number == 1)
+        original = await two.call(
+            "lyon/ana", "GET", f"documents/{identifier}/original?version={number}"
+        )
+        assert price in original.text
+    assert (
+        await two.call("lyon/ana", "GET", f"documents/{identifier}?version=3")
+    ).status_code == 404
+
+
+async def test_what_fails_says_why_in_the_reader_s_language_and_is_retried(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    identifier = (await two.upload("lyon/ana", slug, vide=b"")).json()[0]["id"]
+    await two.settled()
+    for language, word in (("fr", "fichier"), ("en", "file")):
+        listed = await two.call(
+            "lyon/ana", "GET", f"collections/{slug}/documents?state=failed",
+            headers={"accept-language": language},
+        )  # fmt: skip
+        [document] = listed.json()["documents"]
+        assert word in document["reason"] and listed.json()["counts"] == {"failed": 1}
+    assert (await two.call("lyon/ana", "POST", f"documents/{identifier}/retry")).status_code == 202
+    await two.settled()
+    read = (await two.call("lyon/ana", "GET", f"documents/{identifier}")).json()
+    assert read["state"] == "failed" and read["text"] == ""
+
+
+async def test_a_removed_document_is_out_at_once_and_its_original_goes(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("note.txt", "Le parking ferme à 20 heures.")
+    form = [("files", ("a.zip", packed.getvalue()))]
+    taken = await two.call("lyon/ana", "POST", f"collections/{slug}/documents", files=form)
+    identifier = taken.json()[0]["id"]
+    await two.settled()
+    assert len(await two.found("lyon/ana", "parking")) == 1
+    assert (await two.call("lyon/ana", "DELETE", f"documents/{identifier}")).status_code == 204
+    assert await two.found("lyon/ana", "parking") == []
+    assert (await two.call("lyon/ana", "GET", f"documents/{identifier}")).status_code == 404
+    await two.settled()
+    assert await two.query("select 1 from document") == []
+    blobs = two.runtime.settings.data_dir / "blobs"
+    assert [p for p in blobs.rglob("*") if p.is_file()] == []
+
+
+async def test_a_collection_is_shared_and_taken_back(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    await two.upload("lyon/ana", slug, a=b"Le secret est violet.")
+    await two.settled()
+    path = f"collections/{slug}/grants/person"
+    assert await two.found("lyon/ben", "secret") == []
+    shared = await two.call("lyon/ana", "PUT", f"{path}/ben", json={"role": "reader"})
+    assert shared.status_code == 204
+    assert len(await two.found("lyon/ben", "secret")) == 1
+    refused = await two.upload("lyon/ben", slug, b=b"x")
+    assert refused.status_code == 403 and refused.json()["code"] == "collection_forbidden"
+    await two.call("lyon/ana", "PUT", f"{path}/ben", json={"role": "editor"})
+    assert (await two.upload("lyon/ben", slug, b=b"Le mur est vert.")).status_code == 202
+    for method in ("PUT", "DELETE"):
+        change = await two.call("lyon/ben", method, f"{path}/ben", json={"role": "editor"})
+        assert change.status_code == 403
+    [grant] = (await two.call("lyon/ana", "GET", f"collections/{slug}/grants")).json()
+    assert (grant["name"], grant["role"]) == ("lyon/ben", "editor")
+    assert (await two.call("lyon/ana", "DELETE", f"{path}/ben")).status_code == 204
+    assert await two.found("lyon/ben", "secret") == []
+    # Somebody of another organisation can't be named, nor found out.
+    others = await two.call("lyon/ana", "PUT", f"{path}/nantes/cleo", json={"role": "reader"})
+    nobody = await two.call("lyon/ana", "PUT", f"{path}/nantes/nobody", json={"role": "reader"})
+    assert others.status_code == nobody.status_code == 404
+    acts = await two.query("select action, outcome from audit_entry order by sequence")
+    assert ("collection.grant", "done") in acts and ("document.upload", "refused") in acts
+
+
+async def test_groups_and_organisations_own_and_read(two: World) -> None:
+    [(ana,)] = await two.query("select id from person where name = 'ana'")
+    await two.query(
+        "with g as (insert into person_group (organisation_id, slug, name)"
+        " select organisation_id, 'rh', 'RH' from person where id = :ana returning id)"
+        " insert into person_group_member select id, :ana from g", ana=ana,
+    )  # fmt: skip
+    slug = await make(two, "lyon/ana", "RH", owner="group:rh")
+    refused = await two.call(
+        "lyon/ben", "POST", "collections", json={"title": "X", "owner": "group:rh"}
+    )
+    assert refused.status_code == 403
+    assert (await two.upload("lyon/ana", slug, a=b"La prime est de 300 euros.")).status_code == 202
+    await two.settled()
+    assert await two.found("lyon/ben", "prime") == []
+    # A member of the group fills it; the organisation's administrator says who reads it.
+    for who, expected in (("lyon/ana", 403), ("lyon/manager", 204)):
+        given = await two.call(
+            who, "PUT", f"collections/{slug}/grants/organisation/lyon", json={"role": "reader"}
+        )
+        assert given.status_code == expected
+    assert len(await two.found("lyon/ben", "prime")) == 1
+    assert len(await two.found("machine", "prime")) == 1
+    assert await two.found("nantes/cleo", "prime") == []
+
+
+async def test_an_administrator_sees_without_reading(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    identifier = (await two.upload("lyon/ana", slug, a=b"Le secret est violet.")).json()[0]["id"]
+    await two.settled()
+    for who in ("lyon/manager", "operator"):
+        seen = (await two.call(who, "GET", f"collections/{slug}")).json()
+        assert seen["role"] == "administrator"
+        assert await two.found(who, "secret") == []
+        for path in (f"collections/{slug}/documents", f"documents/{identifier}"):
+            assert (await two.call(who, "GET", path)).status_code == 404
+    changed = await two.call(
+        "lyon/manager", "PATCH", f"collections/{slug}", json={"title": "Autre", "level": 2}
+    )
+    assert (changed.json()["title"], changed.json()["level"]) == ("Autre", 2)
+    published = await two.call(
+        "lyon/manager", "PATCH", f"collections/{slug}", json={"public": True}
+    )
+    assert published.status_code == 403
+    assert (
+        await two.call("operator", "PATCH", f"collections/{slug}", json={"public": True})
+    ).status_code == 200
+    assert len(await two.found("nantes/cleo", "secret")) == 1
+
+
+async def test_a_rule_of_retention_removes_and_tells(two: World) -> None:
+    slug = await make(two, "lyon/ana", retention_days=30)
+    await two.upload("lyon/ana", slug, a=b"Ceci passe.", b=b"Ceci reste.")
+    await two.settled()
+    await two.query("update document set deletes_at = now() - interval '1 s' where name = 'a.txt'")
+    from chappe.knowledge.removal import expire
+
+    assert await expire(two.runtime.database) == 1
+    await two.settled()
+    loads = (await two.call("lyon/ana", "GET", f"loads?collection={slug}")).json()
+    assert (loads[0]["origin"], loads[0]["removed"]) == ("retention", 1)
+    assert loads[0]["detail"] == {"names": ["a.txt"]}
+    await two.call("lyon/ana", "PATCH", f"collections/{slug}", json={"retention_days": None})
+    assert await two.query("select deletes_at from document") == [(None,)]
+
+
+async def test_what_is_wrong_with_an_upload_is_said(database_url: str, tmp_path: Path) -> None:
+    async with world(database_url, tmp_path, document_max_bytes=1024) as two:
+        slug = await make(two, "lyon/ana")
+        path = f"collections/{slug}/documents"
+        large = await two.upload("lyon/ana", slug, first=b"x", large=b"x" * 1025)
+        assert (large.status_code, large.json()["code"]) == (413, "file_too_large")
+        no_form = await two.call("lyon/ana", "POST", path, content=b"x")
+        assert (no_form.status_code, no_form.json()["code"]) == (400, "invalid_request")
+        empty = await two.call("lyon/ana", "POST", path, files=[("files", ("", b""))])
+        assert (empty.status_code, empty.json()["code"]) == (422, "no_file")
+        await two.settled()
+        listed = (await two.call("lyon/ana", "GET", path)).json()
+        assert [d["name"] for d in listed["documents"]] == ["first.txt"]
+        left = list((tmp_path / "reading").iterdir())
+        assert left == []
