@@ -13,8 +13,18 @@ from typing import Literal
 
 from chappe.assistant.claims import is_admission, is_neutral
 from chappe.assistant.evidence import PassageIndex, Support, TermRarity
+from chappe.assistant.markers import (
+    Group,
+    Marker,
+    Quotation,
+    Span,
+    cut_clauses,
+    cut_groups,
+    find_markers,
+    find_quotations,
+)
 from chappe.assistant.matching import find_folded, fold
-from chappe.assistant.sentences import MARKER, SentenceSpan
+from chappe.assistant.sentences import SentenceSpan
 from chappe.assistant.terms import analyse
 
 Reason = Literal[
@@ -24,15 +34,15 @@ Reason = Literal[
     "not_supported",
     "number_mismatch",
     "negation_mismatch",
+    "partly_supported",
 ]
-SentenceStatus = Literal["supported", "unsupported", "neutral"]
+SentenceStatus = Literal["supported", "partly", "unsupported", "neutral"]
 
-_QUOTATION = re.compile(r"«([^»]*)»|“([^”]*)”|\"([^\"\n]*)\"")
+_SILENT = frozenset({"not_supported", "partly_supported"})
+PARTLY_SCORE = 0.1
+"""Probability from which a passage that contradicts nothing supports a sentence partly."""
+
 _ELLIPSIS = re.compile(r"[\[(]\s*(?:…|\.\.\.)\s*[\])]|…|\.\.\.")
-_CLAUSE_BREAK = re.compile(
-    r"\s*(?:[;,]\s+(?:et|ou|mais|puis|ainsi que|and|but)?|\s(?:et|mais|puis|and|but)\s)\s*"
-)
-_MAX_RANGE = 10
 _LONGEST_SPAN = 800
 _WORD = re.compile(r"\w+")
 
@@ -48,32 +58,6 @@ class Source:
     number: int
     text: str
     context: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Half-open span in code points of the source's `text`."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A citation marker such as [1, 2]: its numbers and its span in the answer."""
-
-    numbers: tuple[int, ...]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Quotation:
-    """Words between quotation marks: inner text and outer span (marks included) in the answer."""
-
-    text: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +80,18 @@ class CitationCheck:
 
 @dataclass(frozen=True, slots=True)
 class SentenceCheck:
-    """The verdict on one sentence of an answer; `start`, `end` in the answer."""
+    """The verdict on one sentence of an answer; `start`, `end` in the answer.
+
+    "partly": what it cites says a part of it, and contradicts none. `missing`: the words and
+    figures of the sentence that what it cites doesn't have, in order; none when it is supported.
+    """
 
     index: int
     start: int
     end: int
     status: SentenceStatus
     citations: tuple[CitationCheck, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """A stretch of a sentence and the markers that vouch for it."""
-
-    start: int
-    end: int
-    markers: tuple[Marker, ...]
-
-    def numbers(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(n for marker in self.markers for n in marker.numbers))
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,35 +99,7 @@ class _Verdict:
     span: Span | None
     reason: Reason | None
     found_in: int | None = None
-
-
-def find_markers(text: str, start: int = 0, end: int | None = None) -> tuple[Marker, ...]:
-    """Parse the citation markers of text[start:end]; spans are offsets in `text`."""
-    stop = len(text) if end is None else end
-    return tuple(
-        Marker(_numbers(match.group("square") or match.group("wide")), match.start(), match.end())
-        for match in MARKER.finditer(text, start, stop)
-    )
-
-
-def _numbers(written: str) -> tuple[int, ...]:
-    numbers: list[int] = []
-    for part in re.split(r"[,;]", written):
-        bounds = [int(bound) for bound in re.findall(r"\d+", part)]
-        if len(bounds) == 2 and 0 < bounds[1] - bounds[0] < _MAX_RANGE:
-            numbers.extend(range(bounds[0], bounds[1] + 1))
-        else:
-            numbers.extend(bounds)
-    return tuple(dict.fromkeys(numbers))
-
-
-def find_quotations(text: str, start: int = 0, end: int | None = None) -> tuple[Quotation, ...]:
-    """Find the quotations of text[start:end]; spans are offsets in `text`."""
-    stop = len(text) if end is None else end
-    return tuple(
-        Quotation(next(group for group in match.groups() if group is not None), *match.span())
-        for match in _QUOTATION.finditer(text, start, stop)
-    )
+    missing: tuple[str, ...] = ()
 
 
 def locate_quotation(quoted: str, source_text: str) -> Span | None:
@@ -206,28 +155,42 @@ class CitationChecker:
         if not markers:
             status: SentenceStatus = "neutral" if is_neutral(claim) else "unsupported"
             return self._result(sentence, status, ())
-        groups = _groups(claim, sentence.start, markers)
-        supported = True
-        checks: list[CitationCheck] = []
-        for group in groups:
-            verdicts, covered = self._check_group(answer, claim, sentence.start, group)
-            supported = supported and covered
-            for marker in group.markers:
-                checks.extend(self._citation(marker, n, verdicts[n]) for n in marker.numbers)
-        if not supported and len(groups) > 1:
-            whole = _Group(sentence.start, sentence.end, markers)
-            verdicts, covered = self._check_group(answer, claim, sentence.start, whole)
+        groups = cut_groups(claim, sentence.start, markers)
+        judged = [(group, *self._check_group(claim, sentence.start, group)) for group in groups]
+        if len(groups) > 1 and not all(covered for _, _, covered in judged):
+            whole = Group(sentence.start, sentence.end, markers)
+            verdicts, covered = self._check_group(claim, sentence.start, whole)
             if covered:
-                supported = True
-                checks = [self._citation(m, n, verdicts[n]) for m in markers for n in m.numbers]
+                judged = [(whole, verdicts, True)]
+        checks = tuple(
+            self._citation(marker, n, verdicts[n])
+            for group, verdicts, _ in judged
+            for marker in group.markers
+            for n in marker.numbers
+        )
         if is_admission(claim):
-            return self._result(sentence, "neutral", tuple(checks))
-        return self._result(sentence, "supported" if supported else "unsupported", tuple(checks))
+            return self._result(sentence, "neutral", checks)
+        lacking = [verdicts.values() for _, verdicts, covered in judged if not covered]
+        missing = tuple(
+            dict.fromkeys(word for verdicts in lacking for word in _least_missing(verdicts))
+        )
+        if not lacking:
+            return self._result(sentence, "supported", checks)
+        partly = all(
+            any(verdict.reason == "partly_supported" for verdict in verdicts)
+            or (len(lacking) < len(judged) and all(v.reason in _SILENT for v in verdicts))
+            for verdicts in lacking
+        )
+        return self._result(sentence, "partly" if partly else "unsupported", checks, missing)
 
     def _result(
-        self, sentence: SentenceSpan, status: SentenceStatus, checks: tuple[CitationCheck, ...]
+        self,
+        sentence: SentenceSpan,
+        status: SentenceStatus,
+        checks: tuple[CitationCheck, ...],
+        missing: tuple[str, ...] = (),
     ) -> SentenceCheck:
-        return SentenceCheck(sentence.index, sentence.start, sentence.end, status, checks)
+        return SentenceCheck(sentence.index, sentence.start, sentence.end, status, checks, missing)
 
     def _citation(self, marker: Marker, number: int, verdict: _Verdict) -> CitationCheck:
         if verdict.span is None:
@@ -240,7 +203,7 @@ class CitationChecker:
         )
 
     def _check_group(
-        self, answer: str, claim: str, offset: int, group: _Group
+        self, claim: str, offset: int, group: Group
     ) -> tuple[dict[int, _Verdict], bool]:
         """Judge each number that a group cites; tell whether the group's claim is covered."""
         text = claim[group.start - offset : group.end - offset]
@@ -276,7 +239,12 @@ class CitationChecker:
         support = passage.support(analyse(text), self._rarity, must_hold)
         if isinstance(support, Support):
             return _Verdict(Span(support.start, support.end), None)
-        return _Verdict(None, support)
+        partly = support.failure == "not_supported" and support.score >= PARTLY_SCORE
+        return _Verdict(
+            None,
+            "partly_supported" if partly else support.failure,
+            missing=tuple(text[start:end] for start, end in support.missing),
+        )
 
     def _quotation_alone(self, rest: str, passage: PassageIndex, hull: Span) -> _Verdict:
         """A quotation with nothing of weight around it, save perhaps a negation."""
@@ -288,7 +256,7 @@ class CitationChecker:
         self, text: str, quotations: Sequence[Quotation], numbers: Sequence[int]
     ) -> dict[int, _Verdict]:
         """Support of each clause of a sentence by one of its sources; empty unless complete."""
-        clauses = _clauses(text, quotations)
+        clauses = cut_clauses(text, quotations)
         if len(clauses) < 2:
             return {}
         spans: dict[int, list[Span]] = {}
@@ -317,12 +285,12 @@ class CitationChecker:
     ) -> _Verdict:
         for other in self._passages:
             if other != number and self._support(text, quotations, other).span is not None:
-                return _Verdict(None, "found_elsewhere", other)
+                return _Verdict(None, "found_elsewhere", other, verdict.missing)
         if verdict.reason == "quote_not_found":
             verbatim = [q.text for q in quotations if _must_be_verbatim(q)]
             for other, passage in self._passages.items():
                 if other != number and all(_locate(quoted, passage) for quoted in verbatim):
-                    return _Verdict(None, "found_elsewhere", other)
+                    return _Verdict(None, "found_elsewhere", other, verdict.missing)
         return verdict
 
 
@@ -351,55 +319,13 @@ def _blank_quotations(text: str, quotations: Sequence[Quotation]) -> str:
     return text
 
 
+def _least_missing(verdicts: Iterable[_Verdict]) -> tuple[str, ...]:
+    """What the source that says most of a claim lacks of it."""
+    return min((verdict.missing for verdict in verdicts), key=len, default=())
+
+
 def _claims_words(text: str) -> bool:
     return any(not term.light or term.required for term in analyse(text).terms)
-
-
-def _groups(claim: str, offset: int, markers: Sequence[Marker]) -> list[_Group]:
-    """Cut a sentence at its markers; each vouches for the stretch before it.
-
-    A stretch without content words joins the next one, and what follows the last marker joins the
-    last group.
-    """
-    groups: list[_Group] = []
-    start, pending = offset, list[Marker]()
-    for position, marker in enumerate(markers):
-        pending.append(marker)
-        following = markers[position + 1].start if position + 1 < len(markers) else None
-        if following is not None:
-            between = claim[marker.end - offset : following - offset]
-            stretch = claim[start - offset : marker.start - offset]
-            if not _has_content(between) or not _has_content(stretch):
-                continue
-            groups.append(_Group(start, marker.end, tuple(pending)))
-            start, pending = marker.end, []
-    groups.append(_Group(start, offset + len(claim), tuple(pending)))
-    return groups
-
-
-def _has_content(text: str) -> bool:
-    analysis = analyse(text, "fr")
-    return bool(analysis.facts) or any(not term.light for term in analysis.terms)
-
-
-def _clauses(text: str, quotations: Sequence[Quotation]) -> list[tuple[int, int]]:
-    """Cut at commas, semicolons and conjunctions, into clauses with some content each."""
-    cuts = [
-        match.end()
-        for match in _CLAUSE_BREAK.finditer(text)
-        if not any(q.start < match.end() and match.start() < q.end for q in quotations)
-    ]
-    clauses: list[tuple[int, int]] = []
-    start = 0
-    for cut in [*cuts, len(text)]:
-        analysis = analyse(text[start:cut], "fr")
-        weight = sum(not term.light for term in analysis.terms) + len(analysis.facts)
-        if weight >= 3 or (cut == len(text) and weight >= 2):
-            clauses.append((start, cut))
-            start = cut
-    if start < len(text) and clauses:
-        clauses[-1] = (clauses[-1][0], len(text))
-    return clauses
 
 
 def _hull(spans: Sequence[Span]) -> Span | None:

@@ -6,7 +6,7 @@ are equal, and so are « six mois » and « 6 mois », « 1er janvier 2026 » an
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from chappe.assistant.lexicon import word_list
@@ -21,8 +21,8 @@ class Fact:
 
     kind: "number", "date", "time" or "identifier". `value` is canonical within the kind; for a
     date it is (year, month, day) with None where not written. `unit` is canonical ("month", "day",
-    "euro", "percent", ...) or None. `bound` is "least", "most", "before", "after" or None, from
-    the words just before. The span is half-open, in code points of the text.
+    "euro", "percent", ...) or None. `bound` is "least", "most" or None and `side` "before",
+    "after" or None, from the words around. The span is half-open, in code points of the text.
     """
 
     kind: str
@@ -31,6 +31,7 @@ class Fact:
     bound: str | None
     start: int
     end: int
+    side: str | None = None
 
     def is_in(self, facts: Iterable["Fact"]) -> bool:
         """Whether one of `facts` says this figure."""
@@ -38,7 +39,7 @@ class Fact:
 
     def matches(self, other: "Fact") -> bool:
         """Whether `other`, read in a source, says this figure (it may be more precise)."""
-        if self.bound is not None and other.bound is not None and self.bound != other.bound:
+        if _opposed(self.bound, other.bound) or _opposed(self.side, other.side):
             return False
         if self.kind == "date" and other.kind == "date":
             if not isinstance(self.value, tuple) or not isinstance(other.value, tuple):
@@ -50,6 +51,10 @@ class Fact:
         if self.kind != other.kind or self.value != other.value:
             return False
         return self.unit is None or self.unit == other.unit
+
+
+def _opposed(mine: str | None, other: str | None) -> bool:
+    return mine is not None and other is not None and mine != other
 
 
 _WORDS = word_list(
@@ -98,6 +103,16 @@ _ENGLISH = word_list(
 _NUMBER_WORDS |= {word: value for value, word in enumerate(_ENGLISH, 1)}
 _AMBIGUOUS_ALONE = frozenset({"un", "une", "one", "neuf", "cent", "cents", "mille", "zéro"})
 
+_FRACTIONS: dict[str, tuple[Decimal, str]] = {
+    **dict.fromkeys(("moitié", "1/2"), (Decimal(50), "percent")),
+    **dict.fromkeys(("quart", "quarts", "1/4"), (Decimal(25), "percent")),
+    **dict.fromkeys(("tiers", "1/3"), (Decimal("33.3"), "percent")),
+    **dict.fromkeys(("2/3", "deux tiers"), (Decimal("66.6"), "percent")),
+    **dict.fromkeys(("3/4", "trois quarts"), (Decimal(75), "percent")),
+    "double": (Decimal(2), "times"),
+    "triple": (Decimal(3), "times"),
+}
+
 _MONTHS: dict[str, int] = {}
 for _names in (
     "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
@@ -119,7 +134,7 @@ for _unit_name, _factor, _forms in (
     ("percent", 1, "%"),
     ("kilometre", 1, "km kilomètre kilomètres"),
     ("metre", 1, "m mètre mètres"),
-    ("square metre", 1, "m²"),
+    ("square metre", 1, "m² m2"),
     ("kilogram", 1, "kg"),
     ("centimetre", 1, "cm"),
     ("millimetre", 1, "mm"),
@@ -138,6 +153,9 @@ _FACT = re.compile(
     | (?P<slash>\b\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{4}}\b)
     | (?P<date>\b(?:\d{{1,2}}(?:\s*er|\s*st|\s*nd|\s*rd|\s*th)?\s+)?{_MONTH}
         (?:\s+\d{{4}}|\s+\d{{1,2}},\s+\d{{4}})?\b)
+    | (?P<fraction>\b(?:(?:la[ ]|une[ ])?moitié|(?:les?[ ]|un[ ])?(?:double|triple|quart)
+        |trois[ ]quarts|deux[ ]tiers|(?:un|le)[ ]tiers(?=[ ]d(?:es?|u)\b|[ ]d')
+        |[123]/[234](?!\d))\b)
     | (?P<time>\b\d{{1,2}}\s?(?:h|:)\s?\d{{2}}\b|\b\d{{1,2}}\s?h\b)
     | (?P<form>\b\d{{4,6}}\s?\*\s?\d{{1,2}}\b)
     | (?P<article>\b(?-i:[LRDA])(?:\.[ ]?\*?[ ]?|\*[ ]?|[ ]?(?=\d+-\d)|(?=\d))\d+(?:-\d+)*\b)
@@ -157,29 +175,36 @@ _FACT = re.compile(
 )
 _LEADING_LIST_MARK = re.compile(r"\s*(?:[-*•–—]\s+|\d{1,3}[.)]\s+)+")
 _RANGE = re.compile(r"\s*(?:à|et|ou|-|/|and|to|or)\s*$", re.IGNORECASE)
-_BOUNDS = (
-    (
-        "least",
-        re.compile(
-            r"(?:au moins|plus de|au minimum|minimum|supérieure?s? à"
-            r"|à partir d[eu]|à compter d[eu]|dès"
-            r"|at least|more than|over|plus d')\s*$",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "most",
-        re.compile(
-            r"(?:moins de|au plus|au maximum|maximum|inférieure?s? à|jusqu'(?:à|au|en)"
-            r"|at most|less than|under|moins d')\s*$",
-            re.IGNORECASE,
-        ),
-    ),
-    ("before", re.compile(r"(?:avant(?: le| l')?|before)\s*$", re.IGNORECASE)),
-    ("after", re.compile(r"(?:après(?: le| l')?|after|depuis(?: le)?)\s*$", re.IGNORECASE)),
+_LEAST_BEFORE = re.compile(
+    r"(?:au moins|plus d(?:e|'|')|au minimum|minim(?:um|ale?)(?: est)?(?: de| d'| à)?"
+    r"|supérieure?s?(?: ou égale?s?)? à"
+    r"|à partir d(?:e|u|')|à compter d(?:e|u)|dès|au-dessus d(?:e|')|au-delà d(?:e|')"
+    r"|(?:dépass|excèd|excéd)(?:e|ent|ant|ait|er)(?: pas| jamais)?"
+    r"|at least|more than|over)(?: égale?s?(?: à| au)?)?(?: l[ea])?\s*$",
+    re.IGNORECASE,
 )
-
-_BOUND_BEHIND = re.compile(r"\s+(avant|après|before|after)\b", re.IGNORECASE)
+_MOST_BEFORE = re.compile(
+    r"(?:moins d(?:e|')|au plus|au maximum|maxim(?:um|ale?)(?: est)?(?: de| d'| à)?"
+    r"|inférieure?s?(?: ou égale?s?)? à"
+    r"|jusqu'(?:à|au|en)|dans la limite d(?:e|')|(?:limité|plafonné)e?s? à|au-dessous d(?:e|')"
+    r"|at most|less than|under|up to)(?: égale?s?(?: à| au)?)?(?: l[ea])?\s*$",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(r"\b(?:ne|n'|sans|not|cannot)\b[^.;:\n]{0,40}$", re.IGNORECASE)
+_LEAST_BEHIND = re.compile(
+    r"\s*,?\s(?:au moins|au minimum|minimum|et (?:plus|davantage)|ou (?:plus|davantage)|et au-delà"
+    r"|révolus|or more|at least)\b",
+    re.IGNORECASE,
+)
+_MOST_BEHIND = re.compile(
+    r"\s*,?\s(?:au plus|au maximum|maximum|(?:et|ou) moins|or less|at most)\b", re.IGNORECASE
+)
+_BEFORE = re.compile(r"(?:avant(?: le| l')?|jusqu'au|before|until)\s*$", re.IGNORECASE)
+_AFTER = re.compile(
+    r"(?:après(?: le| l')?|after|since|depuis(?: le)?|à compter du|à partir du|dès le)\s*$",
+    re.IGNORECASE,
+)
+_SIDE_BEHIND = re.compile(r"\s+(avant|après|before|after)\b", re.IGNORECASE)
 
 
 def find_facts(text: str) -> tuple[Fact, ...]:
@@ -208,16 +233,18 @@ def find_facts(text: str) -> tuple[Fact, ...]:
 def _with_unit_of(fact: Fact, match: re.Match[str]) -> Fact:
     unit, factor = _unit(match.group("unit") or match.group("word_unit"))
     value = fact.value * factor if isinstance(fact.value, Decimal) else fact.value
-    return Fact(fact.kind, value, unit, fact.bound, fact.start, fact.end)
+    return replace(fact, value=value, unit=unit)
 
 
 def _read(match: re.Match[str], text: str) -> Fact | None:
     start, end = match.span()
-    bound = _bound(text, start, end)
     groups = match.groupdict()
+    side = _side(text, start, end)
+    is_date = any(groups[name] for name in ("iso", "slash", "date"))
+    bound = None if is_date else _bound(text, start, end)
 
-    def fact(kind: str, value: Value) -> Fact:
-        return Fact(kind, value, None, bound, start, end)
+    def fact(kind: str, value: Value, unit: str | None = None) -> Fact:
+        return Fact(kind, value, unit, bound, start, end, side)
 
     if groups["iso"]:
         year, month, day = (int(part) for part in groups["iso"].split("-"))
@@ -235,20 +262,23 @@ def _read(match: re.Match[str], text: str) -> Fact | None:
     for name in ("form", "article", "phone", "code", "dashed"):
         if groups[name]:
             return fact("identifier", re.sub(r"[\s.*]", "", groups[name]).upper())
+    if groups["fraction"]:
+        written = groups["fraction"].lower()
+        return fact("number", *_FRACTIONS.get(written) or _FRACTIONS[written.split()[-1]])
     if groups["span"]:
         unit, factor = _unit(groups["span_unit"])
-        return Fact("number", Decimal(factor), unit, bound, start, end)
+        return fact("number", Decimal(factor), unit)
     if groups["number"]:
         value = _decimal(groups["number"])
         if groups["multiple"]:
             value *= 10**6 if groups["multiple"].lower().startswith("million") else 10**9
         unit, factor = _unit(groups["unit"])
-        return Fact("number", value * factor, unit, bound, start, end)
+        return fact("number", value * factor, unit)
     word = groups["word"].lower()
     if groups["word_unit"] is None and word in _AMBIGUOUS_ALONE:
         return None
     unit, factor = _unit(groups["word_unit"])
-    return Fact("number", Decimal(_NUMBER_WORDS[word] * factor), unit, bound, start, end)
+    return fact("number", Decimal(_NUMBER_WORDS[word] * factor), unit)
 
 
 def _read_date(written: str) -> tuple[int | None, int | None, int | None] | None:
@@ -285,8 +315,26 @@ def _unit(written: str | None) -> tuple[str | None, int]:
 
 
 def _bound(text: str, start: int, end: int) -> str | None:
-    behind = _BOUND_BEHIND.match(text, end)
+    """« au moins », « au plus » and their like around a figure; « ne … pas » turns them round."""
+    before = text[max(0, start - 36) : start]
+    least, most = _LEAST_BEFORE.search(before), _MOST_BEFORE.search(before)
+    found = least or most
+    if found is None:
+        if _LEAST_BEHIND.match(text, end):
+            return "least"
+        return "most" if _MOST_BEHIND.match(text, end) else None
+    clause = text[max(0, start - 90) : start - len(before) + found.start()]
+    comparative = found.group().lower().startswith(("supérieur", "inférieur", "dépass", "exc"))
+    denied = comparative and _DENIED.search(clause) is not None
+    return "least" if (least is None) == denied else "most"
+
+
+def _side(text: str, start: int, end: int) -> str | None:
+    """« avant » or « après », before a date, or behind a duration."""
+    behind = _SIDE_BEHIND.match(text, end)
     if behind is not None:
         return "before" if behind.group(1).lower() in ("avant", "before") else "after"
     before = text[max(0, start - 18) : start]
-    return next((name for name, pattern in _BOUNDS if pattern.search(before)), None)
+    if _BEFORE.search(before):
+        return "before"
+    return "after" if _AFTER.search(before) else None

@@ -59,19 +59,28 @@ LIGHT_STEMS = frozenset(
     simplement bien ici voir indiqu precis document piec dossi demand present fourn
     facon mani consider signif vaut val rempl ag age
     prend vari compr arriv donn apport produir munir pren prendr pris mettr mis dit dir appel
-    titr make get need provid go us follow inform case person also
+    titr matier bout dispositif moment parm parc figur regl part profit remont intervien actuel
+    chos façon facon effet sort exempl vue suit serv sert possed partir concret simpl doit cett
+    make get need provid go us follow inform case person also
     """
     )
 )
 
 CONCEPTS: dict[str, str] = {
-    "OBLIGATION": "devoir dois doit doivent devez devons devra devront devrez faut faudra falloir "
+    "OBLIGATION": "tenu tenue tenus obliger oblige obligent devoir "
+    "dois doit doivent devez devons devra devront devrez faut faudra falloir "
     "obligatoire obligatoires obligatoirement obligation obligé obligée obligés nécessaire "
     "nécessaires nécessairement nécessite indispensable indispensables impératif "
     "impérativement impérative exigé exigée exigés exige exiger requis requise must required "
     "mandatory",
     "PERMISSION": "pouvoir peux peut peuvent pouvez pourra pourrez pourront pouvons possible "
     "possibles possibilité autorisé autorisée autorisés autorise may can allowed",
+    "SEVERAL": "plusieurs",
+    "ONE_ONLY": "seul seule unique",
+    "EARLIER": "avant amont auparavant antérieur antérieure",
+    "LATER": "après aval postérieur postérieure ensuite",
+    "CONCERNED": "concerné concernée concernés concernées concerne concernent concerner vise visé "
+    "visée visés visées",
     "RENEW": "refaire refait refaite refaites renouveler renouvellement renouvelé renouvelée "
     "renouvelez renew renewal",
     "BEGIN": "commencer commence commencent débuter débute débutent début",
@@ -184,15 +193,43 @@ CRITICAL = frozenset(CONCEPTS) - frozenset(
     word_list(
         """
     BEGIN END INFORM PAY EXCEED RISK CONTEST RECEIVE OBLIGATION PERMISSION RENEW SEND GIVE GO
-    DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE EXPIRY CHILD FIRST BEFORE_HAND
+    DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE EXPIRY CHILD FIRST BEFORE_HAND CONCERNED SEVERAL
+    ONE_ONLY EARLIER LATER
     """
     )
 )
 
+MODALS = frozenset({"OBLIGATION", "PERMISSION", "CONCERNED"})
+"""Concepts that say little by themselves but whose denial changes everything."""
+
+ENTITY_STEMS = frozenset(
+    word_list(
+        """
+    retrait stagiair benevol etudi chomeur apprent fonctionnair contractuel assureur region
+    syndic syndical infirmi inspecteur mediateur procureur greffi pharmacien psychiatr directeur
+    president curateur tuteur pompier gardien actionnair agriculteur artisan commerc orphelin
+    urssaf dentist professeur detenu militair deput senateur electeur mutuel touriste
+    """
+    )
+)
+"""Stems of people and bodies: like a critical concept, none may be claimed that isn't there."""
+
+PEOPLE = ENTITY_STEMS | frozenset(
+    word_list(
+        """
+    ADULT MINOR CHILD PARENT MOTHER FATHER TOWN_HALL PREFECTURE SUBPREFECTURE MAYOR PREFECT
+    CONSULATE COURT JUDGE POLICE GENDARMERIE NOTARY LAWYER BAILIFF MINISTER EMPLOYER EMPLOYEE
+    TENANT LANDLORD BUYER SELLER DOCTOR BANK TAX_OFFICE SCHOOL WIDOW
+    """
+    )
+)
+"""Keys of those who act: a sentence that names one can't be lent the words said of another."""
+
 LIGHT_CONCEPTS = frozenset(
     word_list(
         """
-    RECEIVE RISK OBLIGATION PERMISSION GIVE GO COST DURATION DELIVER
+    RECEIVE RISK OBLIGATION PERMISSION GIVE GO COST DURATION DELIVER CONCERNED
+    SEVERAL ONE_ONLY EARLIER LATER
     """
     )
 )
@@ -210,6 +247,19 @@ _DENIALS: dict[str, str] = {
     ),
     **dict.fromkeys(
         word_list("limité limitée limités limitées plafonné plafonnée plafonnés"), "EXCEED"
+    ),
+    **dict.fromkeys(word_list("insuffisant insuffisante insuffisamment"), "suffis"),
+    **dict.fromkeys(word_list("irrecevable"), "recev"),
+    **dict.fromkeys(word_list("incomplet incomplète incomplets"), "complet"),
+    **dict.fromkeys(word_list("incompétent incompétente"), "competent"),
+    **dict.fromkeys(word_list("illégal illégale illégaux illégalement"), "legal"),
+    **dict.fromkeys(word_list("inexact inexacte"), "exact"),
+    **dict.fromkeys(word_list("injustifié"), "justifi"),
+    **dict.fromkeys(word_list("impayé"), "PAY"),
+    **dict.fromkeys(word_list("inchangé"), "CHANGE"),
+    **dict.fromkeys(word_list("exclu exclue exclus exclues"), "CONCERNED"),
+    **dict.fromkeys(
+        word_list("dispensé dispense dispensée exempté exonéré exonération"), "OBLIGATION"
     ),
     **dict.fromkeys(
         word_list(
@@ -254,6 +304,7 @@ OPPOSITES: tuple[frozenset[str], ...] = tuple(
         "YEAR MONTH WEEK DAY",
         "PUBLIC PRIVATE",
         "TEMPORARY DEFINITIVE",
+        "SEVERAL ONE_ONLY",
     )
 )
 

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-
-import snowballstemmer
+from functools import cache
+from typing import Literal
 
 from chappe.assistant.facts import Fact, find_facts
 from chappe.assistant.lexicon import (
     CONCEPT_OF,
     CRITICAL,
     ENGLISH_HINTS,
+    ENTITY_STEMS,
     FRENCH_HINTS,
     FUNCTION_WORDS,
     LIGHT_CONCEPTS,
@@ -19,21 +19,35 @@ from chappe.assistant.lexicon import (
     NEGATIVE_WORDS,
     word_list,
 )
-from chappe.assistant.matching import plain_typography, strip_accents
+from chappe.assistant.matching import plain_typography
+from chappe.assistant.stems import stem
 
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _BOUNDARY = re.compile(r"[,;:.!?()\n\u2026]")
 _CLAUSE_WORDS = frozenset(
     word_list("mais car sauf si et ou puis sans hors excepté but and or if without")
 )
+_LONG_STEM = 6
 _COORDINATORS = frozenset(word_list("mais car sauf et sans hors excepté but and without"))
 _SENTENCE_BREAK = re.compile(r"[;:.!?()\n\u2026]")
 _FIGURE_BREAK = re.compile(r"[,;]|\s(?:et|ou|mais|contre|puis|and|or|but)\s")
 _SCOPED_NEGATIONS = frozenset(word_list("ne n pas aucun aucune jamais not no never cannot t"))
-_SHORT_NEGATIONS = {"sans": 3, "hors": 3, "sauf": 4, "excepté": 4, "non": 2, "ni": 2, "without": 3}
+_SHORT_NEGATIONS = {
+    "sans": 3,
+    "hors": 3,
+    "dehors": 3,
+    "sauf": 4,
+    "excepté": 4,
+    "non": 2,
+    "ni": 2,
+    "without": 3,
+}
+_SET_PHRASES = {"hors": word_list("charges charge taxes taxe saison"), "non": ["seulement"]}
+_LACKS = frozenset(word_list("absence défaut"))
 _COPULAS = frozenset(
     word_list(
         """
+    soit soient être
     est sont sera seront était étaient reste restent devient deviennent is are was were
     """
     )
@@ -43,6 +57,38 @@ _SECOND_NEGATIONS = frozenset(
 )
 
 
+Role = Literal["noun", "verb", "predicate", "other"]
+_NOUN_LEAD = re.compile(
+    r"(?:\b(?:l[ea]s?|une?|des?|du|aux?|vos|votre|nos|notre|ses|son|sa|leurs?|ces?|cette|cet|par"
+    r"|sans|avec|en|pour|chaque|tou(?:te)?s|aucune?|quelques?|plusieurs|the|an?|your|of|by|to|for)"
+    r"\s|\b[ld]')$",
+    re.IGNORECASE,
+)
+_INFINITIVE_LEAD = re.compile(r"(?:\b(?:de|à|pour|sans|to)\s|\bd')$", re.IGNORECASE)
+_LIKE_INFINITIVES = frozenset(
+    word_list(
+        """
+    loyer courrier papier foyer chantier métier greffier dossier calendrier trimestre titre lettre
+    maire particulier premier dernier entier héritier financier bancaire judiciaire mobilier
+    immobilier foncier atelier guichetier conseiller infirmier pompier policier huissier banquier
+    membre nombre chambre cadre ordre centre notaire formulaire salaire honoraire honoraires
+    document paiement versement moment logement département établissement règlement traitement
+    licenciement montant enfant habitant avant étudiant gérant représentant intérêt mois droit
+    contrat produit délit crédit débit départ état achat avocat certificat syndicat résultat format
+    plafond pouvoir devoir avenir accident agent parent patient client ressortissant
+    """
+    )
+)
+_INFINITIVE = re.compile(r"(?:er|ir|oir|[dt]re|ire)$")
+_PARTICIPLE = re.compile(r"ant(?:e?s?)$")
+_VERB_LEAD = re.compile(
+    r"\b(?:ils?|elles?|on|vous|nous|je|ne|n'|qui|se|s'|peut|peuvent|pouvez|doit|doivent|devez|faut"
+    r"|a|ont|avez|avoir|it|they|you|who|must|can|may)\s*(?:pas |lui |leur |y |en |vous )?$",
+    re.IGNORECASE,
+)
+_VERB_ENDING = re.compile(r"(?:[aeo]nt|[aeioû]t|ez|era|ons|er|ir|oir)$")
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A content word: `key` is a concept (upper case) or an accent-folded stem.
@@ -50,7 +96,10 @@ class Term:
     `negated`: stands in the scope of an odd number of negations. `clause_negated`: the same when
     a negation is taken to cover the whole of its clause, subject included. `light`: says
     little on its own. `required`: a sentence may not claim it without finding it in its source.
-    The span is half-open, in code points of the text.
+    `role`, guessed from the words around: "verb" and "noun" are sure enough to rely on,
+    "predicate" follows a form of « être ». `denied`: the first
+    word that a negation bears on. `participle`: « suivant » and its like. The span is
+    half-open, in code points of the text.
     """
 
     key: str
@@ -60,6 +109,9 @@ class Term:
     clause_negated: bool
     light: bool
     required: bool
+    role: Role = "other"
+    denied: bool = False
+    participle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +138,7 @@ class _Word:
     sentence: int = 0
     flips: int = 0
     clause_flips: int = 0
+    denied: bool = False
     apostrophe: bool = False
 
 
@@ -95,18 +148,6 @@ def detect_language(text: str) -> str:
     english = sum(word in ENGLISH_HINTS for word in words)
     french = sum(word in FRENCH_HINTS for word in words)
     return "en" if english > french else "fr"
-
-
-@lru_cache(maxsize=20_000)
-def stem(word: str, language: str) -> str:
-    """Give the accent-folded stem of a lower-case word ("fr" or "en")."""
-    name = "english" if language == "en" else "french"
-    return strip_accents(str(_stemmer(name).stemWord(word)))
-
-
-@lru_cache(maxsize=2)
-def _stemmer(name: str) -> "snowballstemmer.stemmer":
-    return snowballstemmer.stemmer(name)
 
 
 def analyse(text: str, language: str | None = None) -> TextAnalysis:
@@ -131,17 +172,33 @@ def analyse(text: str, language: str | None = None) -> TextAnalysis:
         if key is None:
             continue
         concept = len(key) > 1 and key.isupper()
-        light = key in LIGHT_CONCEPTS if concept else key in LIGHT_STEMS
+        light = key in (LIGHT_CONCEPTS if concept else LIGHT_STEMS)
+        if key == "COST":
+            light = any(fact.unit == "euro" for fact in facts)
         required = (
             key in CRITICAL
+            or key in ENTITY_STEMS
             or len(key) == 1
-            or (not light and index in predicate)
             or (word.upper and not concept and _is_name(plain, word))
         )
         denies = word.lower in NEGATIVE_WORDS
         negated = (word.flips + denies) % 2 == 1
         whole = (word.clause_flips + denies) % 2 == 1
-        terms.append(Term(key, word.start, word.end, negated, whole, light, required))
+        role: Role = "predicate" if index in predicate else _role(plain, word)
+        terms.append(
+            Term(
+                key,
+                word.start,
+                word.end,
+                negated,
+                whole,
+                light,
+                required,
+                role,
+                word.denied,
+                _PARTICIPLE.search(word.lower) is not None,
+            )
+        )
     return TextAnalysis(text, tuple(terms), facts, has_negation, _restriction(words))
 
 
@@ -205,9 +262,11 @@ def _mark_negations(words: list[_Word]) -> bool:
             reach = len(words)
         elif word.lower == "ni" and any(near.flips for near in words[index + 1 : index + 3]):
             continue
-        elif word.lower in _SHORT_NEGATIONS:
+        elif word.lower in _SHORT_NEGATIONS and not _is_set_phrase(words, index):
             reach = _SHORT_NEGATIONS[word.lower]
-        elif NEGATIVE_WORDS.get(word.lower) in ("PERMISSION", "EXCEED"):
+        elif word.lower in _LACKS and index and words[index - 1].lower in ("à", "l", "en"):
+            reach = 2 if index + 1 < len(words) and words[index + 1].lower in ("de", "d") else 0
+        elif NEGATIVE_WORDS.get(word.lower) == "PERMISSION":
             reach = len(words)
         if not reach:
             found = found or word.lower in NEGATIVE_WORDS
@@ -224,6 +283,12 @@ def _mark_negations(words: list[_Word]) -> bool:
     return found
 
 
+def _is_set_phrase(words: list[_Word], index: int) -> bool:
+    """« hors charges », « hors taxes », « non seulement » deny nothing."""
+    following = words[index + 1].lower if index + 1 < len(words) else ""
+    return following in _SET_PHRASES.get(words[index].lower, ())
+
+
 def _flip(words: list[_Word], index: int, reach: int) -> int:
     """Flip the polarity of the `reach` content words after `index`, within the clause."""
     seen = 0
@@ -232,7 +297,9 @@ def _flip(words: list[_Word], index: int, reach: int) -> int:
         if word.clause != words[index].clause or word.lower in _CLAUSE_WORDS or seen == reach:
             return position
         word.flips += 1
-        seen += word.lower not in FUNCTION_WORDS
+        content = word.lower not in FUNCTION_WORDS
+        word.denied = word.denied or (content and (not seen or reach < len(words)))
+        seen += content
     return len(words)
 
 
@@ -257,7 +324,10 @@ def _restricts(words: list[_Word], index: int) -> int | None:
         return len(words)
     for position in range(index + 1, min(index + 8, len(words))):
         word = words[position]
-        if word.clause != words[index].clause or word.lower in _SECOND_NEGATIONS:
+        only = position + 1 < len(words) and words[position + 1].lower in ("que", "qu")
+        if word.clause != words[index].clause:
+            return None
+        if word.lower in _SECOND_NEGATIONS and not (word.lower == "plus" and only):
             return None
         if word.lower in ("que", "qu"):
             return position
@@ -287,6 +357,19 @@ def _predicates(words: list[_Word]) -> set[int]:
     return found
 
 
+def _role(plain: str, word: _Word) -> Role:
+    before = plain[max(0, word.start - 16) : word.start]
+    written = plain[word.start : word.end].lower()
+    looks = written not in _LIKE_INFINITIVES and not written.endswith("ment")
+    if looks and _INFINITIVE_LEAD.search(before) and _INFINITIVE.search(written):
+        return "verb"
+    if _NOUN_LEAD.search(before):
+        return "noun"
+    if looks and (_VERB_LEAD.search(before) or _VERB_ENDING.search(written)):
+        return "verb"
+    return "other"
+
+
 def _is_name(plain: str, word: _Word) -> bool:
     """A capital inside a sentence, or an acronym, names something in particular."""
     written = plain[word.start : word.end]
@@ -302,7 +385,23 @@ def _key(word: _Word, language: str) -> str | None:
         return concept
     if word.lower in FUNCTION_WORDS or len(word.lower) < 2:
         return None
-    return stem(word.lower, language)
+    root = stem(word.lower, language)
+    return _concepts_by_stem().get(root, root) if language == "fr" else root
+
+
+@cache
+def _concepts_by_stem() -> dict[str, str]:
+    """Concepts of long stems all of whose listed forms have the same, for forms not listed."""
+    found: dict[str, set[str]] = {}
+    for form, concept in CONCEPT_OF.items():
+        root = stem(form, "fr")
+        if len(root) >= _LONG_STEM:
+            found.setdefault(root, set()).add("" if form in NEGATIVE_WORDS else concept)
+    return {
+        root: concept
+        for root, concepts in found.items()
+        if len(concepts) == 1 and (concept := next(iter(concepts)))
+    }
 
 
 def _letter(plain: str, word: _Word) -> str | None:

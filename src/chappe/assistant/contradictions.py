@@ -1,0 +1,316 @@
+"""Tells what in a passage contradicts a claim, whatever words they share."""
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chappe.assistant.facts import Fact
+from chappe.assistant.lexicon import MODALS, OPPOSITES, PEOPLE
+from chappe.assistant.synonyms import synonyms
+from chappe.assistant.terms import Term, TextAnalysis
+from chappe.assistant.units import Stretch, Unit, cut_stretches
+
+Failure = Literal["not_supported", "number_mismatch", "negation_mismatch"]
+
+_CONDITION = re.compile(r"\b(?:si|s'(?=ils?\b)|lorsqu|quand|en cas)[^,;.:]*", re.IGNORECASE)
+
+
+_LEAST_SAID = re.compile(
+    r"\b(?:moins|plus|minim|supérieur|partir|compter|dès|delà|dessus|davantage|least|more)",
+    re.IGNORECASE,
+)
+_NAMING = ("noun", "other")
+_NEAR = 60
+_MOST_SAID = re.compile(
+    r"\b(?:plus|moins|maxim|inférieur|jusqu|limite|délai|dans les?|dépass|excéd|excèd|most|within)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim against one passage: its distinct terms, and for each the keys that say the same."""
+
+    found: TextAnalysis
+    terms: tuple[Term, ...]
+    keys: tuple[frozenset[str], ...]
+
+    @property
+    def weighty(self) -> frozenset[str]:
+        """Keys that say one of its weighty words."""
+        return frozenset(
+            key
+            for t, options in zip(self.terms, self.keys, strict=True)
+            if not t.light
+            for key in options
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window's units, the passage's stretches and keys, and the keys of its headings."""
+
+    units: tuple[Unit, ...]
+    stretches: tuple[Stretch, ...]
+    context: frozenset[str]
+    passage: Container[str]
+
+    def ranked(self, claim: Claim) -> list[Unit]:
+        """The units, those that share most weighty words with the claim first."""
+        weighty = claim.weighty
+        return sorted(self.units, key=lambda unit: -len({t.key for t in unit.terms} & weighty))
+
+
+def find_contradiction(view: View, claim: Claim) -> Failure | None:
+    """What the window contradicts in a claim all of whose figures it holds, if anything."""
+    claimed = {term.key for term in claim.terms}
+    closest = view.ranked(claim)[0]
+    closest_keys = {term.key for term in closest.terms}
+    present = {term.key for unit in view.units for term in unit.terms}
+    for term, options in zip(claim.terms, claim.keys, strict=True):
+        named = not (options.isdisjoint(present) and options.isdisjoint(view.context))
+        lent = (
+            term is next((t for t in claim.terms if t.key in PEOPLE), None)
+            and not present & PEOPLE
+            and any(key in view.passage for key in options)
+        )
+        if term.required and not named and not lent:
+            return "not_supported"
+        if options.isdisjoint(closest_keys) and _replaced_by_opposite(
+            term.key, closest_keys, claimed
+        ):
+            return "not_supported"
+    if not _figures_belong(view, claim):
+        return "number_mismatch"
+    if _bound_added(view, claim):
+        return "number_mismatch"
+    if _denied(view, claim):
+        return "negation_mismatch"
+    if (
+        _modality_changed(view, claim, closest)
+        or _restriction_dropped(claim.found, closest)
+        or _condition_swapped(claim, closest)
+        or _order_swapped(view, claim)
+    ):
+        return "not_supported"
+    return None
+
+
+def _figures_belong(view: View, claim: Claim) -> bool:
+    """Whether each figure is said of what the claim says it of, not of a neighbour."""
+    start, end = view.units[0].start, view.units[-1].end
+    inside = [s for s in view.stretches if start <= s.start and s.end <= end]
+    claimed = cut_stretches(claim.found, 0)
+    for fact in claim.found.facts:
+        holders = [stretch for stretch in inside if fact.is_in(stretch.facts)]
+        if not holders:
+            continue
+        near = next(s.weighty for s in claimed if s.start <= fact.start < s.end)
+        best = max(holders, key=lambda stretch: len(near & stretch.keys))
+        said = near & best.keys
+        for rival in view.stretches:
+            if (
+                fact.unit is None
+                or any(mine.is_in(rival.facts) for mine in claim.found.facts)
+                or not any(_comparable(fact, other) for other in rival.facts)
+            ):
+                continue
+            if said < near & rival.keys:
+                return False
+        if _under_opposite_heading(best, inside, near):
+            return False
+        if all(_contradicts(stretch, claim.found.facts) for stretch in holders):
+            return False
+    return True
+
+
+def _contradicts(stretch: Stretch, claimed: tuple[Fact, ...]) -> bool:
+    """Whether a line that holds one figure of a claim gives another value to a second one.
+
+    « moins de 17 ans : 17 € » is not said by « moins de 15 ans : 17 € » next to « 17 ans : 42 € ».
+    """
+    return any(
+        fact.unit is not None
+        and not fact.is_in(stretch.facts)
+        and any(
+            _comparable(fact, other) and not any(mine.matches(other) for mine in claimed)
+            for other in stretch.facts
+        )
+        for fact in claimed
+    )
+
+
+def _comparable(fact: Fact, other: Fact) -> bool:
+    return fact.kind == other.kind and fact.kind != "identifier" and fact.unit == other.unit
+
+
+def _under_opposite_heading(holder: Stretch, inside: list[Stretch], near: frozenset[str]) -> bool:
+    """Whether the nearest of two opposites before a figure is the one not claimed.
+
+    « Majeur : 86 €. Mineur : 42 €. » does not say 42 € of an adult.
+    """
+    before = [stretch for stretch in inside if stretch.start <= holder.start]
+    for group in OPPOSITES:
+        wanted = near & group
+        if not wanted:
+            continue
+        found = next((s.keys & group for s in reversed(before) if s.keys & group), wanted)
+        if not found & wanted:
+            return True
+    return False
+
+
+def _replaced_by_opposite(key: str, present: set[str], claimed: set[str]) -> bool:
+    """Whether `present` holds an opposite of `key` that the claim does not name."""
+    return any(key in group and (group & present) - claimed for group in OPPOSITES)
+
+
+def _denied(view: View, claim: Claim) -> bool:
+    """Whether the claim denies what the window affirms, or the reverse.
+
+    Verbs, adjectives and modals, and the first word after a negation, must agree one by one with
+    the sentence that is closest for them; the nouns that a negation only passes over are asked
+    when nothing else can be.
+    """
+    found = claim.found
+    if found.has_negation and not any(unit.has_negation for unit in view.units):
+        return True
+    ranked = view.ranked(claim)
+    nouns: list[bool] = []
+    agreed = False
+    for term, options in zip(claim.terms, claim.keys, strict=True):
+        said = _said(ranked, options)
+        if term.key in MODALS:
+            said = _said(ranked, frozenset({term.key})) or said
+        if not said:
+            if term.negated and (term.denied or term.role == "verb") and not term.light:
+                return True
+            continue
+        mine = [own for own in found.terms if own.key == term.key]
+        pointed = any(t.denied for t in (*mine, *said))
+        if term.light and term.key not in MODALS and not pointed:
+            continue
+        if (
+            term.required
+            and all(t.negated for t in said)
+            and not any(t.negated or t.clause_negated for t in mine)
+        ):
+            return True
+        loose = term.key not in MODALS and (
+            term.role in _NAMING or all(t.role == "noun" or t.participle for t in said)
+        )
+        agree = any(a.negated == b.negated for a in mine for b in said) or (
+            loose and any(a.clause_negated == b.clause_negated for a in mine for b in said)
+        )
+        if loose and not pointed:
+            nouns.append(not agree)
+        elif agree:
+            agreed = True
+        else:
+            return True
+    return not agreed and 2 * sum(nouns) > len(nouns)
+
+
+def _said(ranked: Sequence[Unit], keys: frozenset[str]) -> list[Term]:
+    """The terms of `keys` in the first unit that has any."""
+    for unit in ranked:
+        same = [term for term in unit.terms if term.key in keys]
+        if same:
+            return same
+    return []
+
+
+def _restriction_dropped(claim: TextAnalysis, closest: Unit) -> bool:
+    """Whether « ne … que » in the source is gone from the claim, along with what it spares."""
+    position = closest.found.restricted
+    claimed = {term.key for term in claim.terms}
+    if position is None or claim.restricted is not None or "ONLY" in claimed:
+        return False
+    spared = {term.key for term in closest.terms if term.start > position and not term.light}
+    return len(spared & claimed) * 2 < len(spared)
+
+
+def _condition_swapped(claim: Claim, closest: Unit) -> bool:
+    """Whether claim and source both state a condition, without a word in common."""
+    found = claim.found
+    wanted = _CONDITION.search(found.text)
+    stated = _CONDITION.search(closest.found.text)
+    if wanted is None or stated is None:
+        return False
+    inside = {t.key for t in found.terms if wanted.start() <= t.start < wanted.end()}
+    mine = {
+        key
+        for term, options in zip(claim.terms, claim.keys, strict=True)
+        if term.key in inside
+        for key in options
+    }
+    theirs = {t.key for t in closest.terms if stated.start() <= t.start < stated.end()}
+    return bool(mine) and bool(theirs) and mine.isdisjoint(theirs)
+
+
+def condition_dropped(claim: Claim, unit: Unit) -> bool:
+    """Whether a sentence states a condition of which the claim has no word."""
+    stated = _CONDITION.search(unit.found.text)
+    if stated is None or _CONDITION.search(claim.found.text) is not None:
+        return False
+    theirs = {t.key for t in unit.terms if stated.start() <= t.start < stated.end()}
+    return bool(theirs) and theirs.isdisjoint(claim.weighty)
+
+
+def _order_swapped(view: View, claim: Claim) -> bool:
+    """Whether « avant » stands before what the window says « après » of, or the reverse."""
+    mine = _followed(claim.found)
+    for unit in view.units:
+        for order, following in _followed(unit.found):
+            for own, what in mine:
+                if own != order and following in synonyms(what):
+                    return True
+    return False
+
+
+def _followed(found: TextAnalysis) -> list[tuple[str, str]]:
+    """Each « avant » or « après », with the word that it bears on."""
+    return [
+        (term.key, following.key)
+        for term, following in zip(found.terms, found.terms[1:], strict=False)
+        if term.key in ("EARLIER", "LATER")
+    ]
+
+
+def _modality_changed(view: View, claim: Claim, closest: Unit) -> bool:
+    """« vous devez » where the source only says « vous pouvez »."""
+    if not _only(claim.found.terms, "OBLIGATION", "PERMISSION"):
+        return False
+    everywhere = [term for unit in view.units for term in unit.terms]
+    return any(_only(terms, "PERMISSION", "OBLIGATION") for terms in (closest.terms, everywhere))
+
+
+def _only(terms: Sequence[Term], said: str, unsaid: str) -> bool:
+    keys = [term for term in terms if term.key in (said, unsaid)]
+    return any(t.key == said and not t.negated for t in keys) and all(t.key == said for t in keys)
+
+
+def _bound_added(view: View, claim: Claim) -> bool:
+    """Whether a claim says « au moins » of a figure of which the window doesn't."""
+    for fact in claim.found.facts:
+        if fact.bound is None:
+            continue
+        words = _LEAST_SAID if fact.bound == "least" else _MOST_SAID
+        same = [
+            (other, _around(view, index, other))
+            for index, unit in enumerate(view.units)
+            for other in unit.facts
+            if fact.matches(other)
+        ]
+        if same and not any(other.bound or words.search(text) for other, text in same):
+            return True
+    return False
+
+
+def _around(view: View, index: int, fact: Fact) -> str:
+    """The words around a figure, and the line above when it introduces it."""
+    text = view.units[index].found.text
+    above = view.units[index - 1].found.text if index else ""
+    above = above[-_NEAR:] if above.rstrip().endswith(":") else ""
+    return above + text[max(0, fact.start - _NEAR) : fact.end + _NEAR]
