@@ -8,24 +8,19 @@ import typer
 
 from chappe import __version__
 from chappe.assistant.understanding import Question
-from chappe.cli import audit, catalogue, key, organisation
+from chappe.cli import audit, catalogue, key, organisation, source
 from chappe.cli import doctor as doctor_command
 from chappe.cli import usage as usage_command
 from chappe.cli.answer import print_answer, print_events
-from chappe.cli.progress import LoadProgress
 from chappe.cli.running import with_runtime
 from chappe.cli.serve import serve_forever, work_forever
 from chappe.cli.session import one_line_errors, settings_for
 from chappe.core.database import migrate as migrate_schema
 from chappe.core.database_server import DatabaseServer
 from chappe.identity.access import SYSTEM
-from chappe.knowledge.catalogue import SOURCES, find_source, load_source
-from chappe.knowledge.jobs import loads
-from chappe.knowledge.synchronise import SyncReport
 from chappe.server.runtime import Runtime
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-source = typer.Typer(no_args_is_help=True, help="Official sources.")
 app.add_typer(key.app, name="key")
 app.add_typer(usage_command.app, name="usage")
 for name, group in (
@@ -38,10 +33,10 @@ for name, group in (
     ("person", organisation.person),
     ("group", organisation.group),
     ("audit", audit.app),
+    ("source", source.app),
 ):
     app.add_typer(group, name=name)
 app.command("apply")(catalogue.apply_command)
-app.add_typer(source, name="source")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -90,61 +85,6 @@ def migrate(
             migrate_schema(server.url, revision)
         finally:
             server.stop()
-
-
-@source.command("list")
-def source_list(as_json: Json = False) -> None:
-    """List the sources and how far each is loaded."""
-
-    async def work(runtime: Runtime) -> list[dict[str, object]]:
-        known = {view.source: view.model_dump() for view in await loads(runtime.database)}
-        return [
-            known.get(slug, {"source": slug, "title": item.title, "state": "not added"})
-            for slug, item in SOURCES.items()
-        ]
-
-    rows = with_runtime(work)
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
-        return
-    for row in rows:
-        typer.echo(f"{row['source']:26} {row['state']:12} {row['title']}")
-
-
-def _synchronise(name: str, refresh: bool) -> None:
-    async def work(runtime: Runtime) -> SyncReport:
-        with LoadProgress(find_source(name).title) as progress:
-            return await load_source(
-                runtime.settings,
-                runtime.database,
-                runtime.gateway,
-                find_source(name),
-                refresh=refresh,
-                progress=progress.update,
-            )
-
-    with one_line_errors():
-        find_source(name)
-    report = with_runtime(work, kinds=("embedding",))
-    typer.echo(
-        f"{name}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged,"
-        f" {report.removed} removed, {report.embedded} passages embedded"
-    )
-
-
-@source.command("add")
-def source_add(name: Annotated[str, typer.Argument(help="See `chappe source list`.")]) -> None:
-    """Add a source: fetch it and load it here and now."""
-    _synchronise(name, refresh=False)
-
-
-@source.command("sync")
-def source_sync(
-    name: Annotated[str, typer.Argument(help="See `chappe source list`.")],
-    refresh: Annotated[bool, typer.Option(help="Fetch the archive anew.")] = False,
-) -> None:
-    """Load what changed in a source."""
-    _synchronise(name, refresh)
 
 
 @app.command()

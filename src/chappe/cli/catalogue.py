@@ -27,12 +27,13 @@ from chappe.gateway.engines.detection import detect, examine
 from chappe.gateway.http.upstream import Pool, UpstreamError
 from chappe.gateway.quotas.store import limit_states, state_view
 from chappe.identity import SYSTEM
+from chappe.knowledge.source_admin import seal_anew
 
 model = typer.Typer(no_args_is_help=True, help="Models of the catalogue.")
 endpoint = typer.Typer(no_args_is_help=True, help="Servers that serve them.")
 proposal = typer.Typer(no_args_is_help=True, help="Models that servers announce.")
 limit = typer.Typer(no_args_is_help=True, help="Limits on what may be asked.")
-secret = typer.Typer(no_args_is_help=True, help="Servers' secrets at rest.")
+secret = typer.Typer(no_args_is_help=True, help="Secrets at rest, of servers and sources.")
 
 Result = TypeVar("Result")
 Spec = TypeVar("Spec", bound=BaseModel)
@@ -424,7 +425,8 @@ def secret_rotate() -> None:
     async def work(connection: Connection, cipher: Cipher) -> int:
         used.append(cipher)
         cipher.begin_rotation()
-        return await admin.rotate_secrets(connection, SYSTEM, cipher)
+        servers = await admin.rotate_secrets(connection, SYSTEM, cipher)
+        return servers + await seal_anew(connection, cipher)
 
     count = on_database(work)
     used[0].end_rotation()

@@ -16,6 +16,8 @@ from rich.progress import (
 
 _STEPS = {
     "downloading": "téléchargement",
+    "listing": "parcours de la source",
+    "reading": "lecture des documents",
     "indexing": "lecture et indexation",
     "embedding": "recherche par le sens",
 }

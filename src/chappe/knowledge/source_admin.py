@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from chappe.core.connections import Connection
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
@@ -325,19 +326,22 @@ def _server(address: str | None) -> str:
     return "/".join((address or "").split("/")[:3])
 
 
-async def seal_anew(database: Database, cipher: Cipher) -> int:
-    """Seal every secret with the newest key; gives how many. Part of a change of keys."""
-    async with database.session() as session:
-        rows = await session.execute(
-            text("select id, secret from source where secret is not null for update")
+async def seal_anew(connection: Connection, cipher: Cipher) -> int:
+    """Seal every secret with the newest key, in the caller's transaction; gives how many.
+
+    Raises:
+        ChappeError: `secret_unreadable`; nothing is changed then.
+    """
+    found = await (
+        await connection.execute("select id, secret from source where secret is not null")
+    ).fetchall()
+    for source_id, sealed in found:
+        owner = sealed_for(source_id)
+        secret = cipher.decrypt(bytes(sealed), owner)
+        await connection.execute(
+            "update source set secret = %s where id = %s",
+            (cipher.encrypt(secret, owner), source_id),
         )
-        found = rows.all()
-        for source_id, sealed in found:
-            secret = cipher.decrypt(bytes(sealed), sealed_for(source_id))
-            await session.execute(
-                text("update source set secret = :secret where id = :id"),
-                {"secret": cipher.encrypt(secret, sealed_for(source_id)), "id": source_id},
-            )
     return len(found)
 
 
