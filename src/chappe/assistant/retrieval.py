@@ -88,7 +88,7 @@ class Retriever:
             hits, beside = await self._of_case(actor, question, question.case, understood)
         else:
             understood, hits = await self._search_parts(actor, question, understood)
-        passages = await self._with_provenance(actor, hits, understood.date)
+        passages = await self._with_provenance(actor, hits)
         if question.case is not None:
             passages = [_within_case(passage, question.case, beside) for passage in passages]
         choices = [] if question.case else await self._choices(actor, understood, passages)
@@ -199,13 +199,9 @@ class Retriever:
         hits = [*own[: PASSAGES - _OTHERS_BESIDE_A_CASE], *others[:_OTHERS_BESIDE_A_CASE]]
         return hits, beside
 
-    async def _with_provenance(
-        self, actor: Actor, hits: Sequence[Hit], date: datetime.date
-    ) -> list[Passage]:
+    async def _with_provenance(self, actor: Actor, hits: Sequence[Hit]) -> list[Passage]:
         found = await provenance(self._database, actor, [hit.passage.id for hit in hits])
-        kept = [
-            hit for hit in hits if hit.passage.id in found and found[hit.passage.id].holds(date)
-        ]
+        kept = [hit for hit in hits if hit.passage.id in found]
         return [
             Passage.of(number, hit, found[hit.passage.id])
             for number, hit in enumerate(kept, start=1)

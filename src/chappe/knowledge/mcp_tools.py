@@ -92,13 +92,14 @@ class Library:
 
 
 async def _search(library: Library, actor: Actor, given: SearchArguments) -> Told:
-    result = await library.search(actor, given.query, given.collections, given.limit)
+    result = await library.search(
+        actor, given.query, given.collections, given.limit, date=given.date
+    )
     origins = await provenance(library.database, actor, [hit.passage.id for hit in result.hits])
-    day = given.date or datetime.datetime.now(datetime.UTC).date()
     hits, lines = [], []
     for hit in result.hits:
         origin = origins.get(hit.passage.id)
-        if origin is None or not origin.holds(day):
+        if origin is None:  # withdrawn meanwhile
             continue
         offset = hit.passage.start
         text, suspected = _shown(

@@ -42,11 +42,6 @@ class Provenance:
     hidden: tuple[tuple[int, int], ...]
     table_header: str = ""
 
-    def holds(self, date: datetime.date) -> bool:
-        """Whether its version is in force on a day; what isn't law always is."""
-        begun = self.valid_from is None or self.valid_from <= date
-        return begun and (self.valid_to is None or self.valid_to > date)
-
     def page(self, start: int) -> int | None:
         """The page that holds a character of the document's text."""
         return next((number for number, first, end in self.pages if first <= start < end), None)
