@@ -8,10 +8,11 @@ import typer
 
 from chappe import __version__
 from chappe.assistant.understanding import Question
-from chappe.cli import audit, catalogue, key, organisation, source
+from chappe.cli import audit, catalogue, collection, key, organisation, source
 from chappe.cli import doctor as doctor_command
 from chappe.cli import usage as usage_command
 from chappe.cli.answer import print_answer, print_events
+from chappe.cli.ingest import ingest_command
 from chappe.cli.running import with_runtime
 from chappe.cli.serve import serve_forever, work_forever
 from chappe.cli.session import one_line_errors, settings_for
@@ -37,6 +38,8 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 app.command("apply")(catalogue.apply_command)
+app.command("ingest")(ingest_command)
+app.add_typer(collection.app, name="collection")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

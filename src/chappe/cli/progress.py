@@ -16,6 +16,7 @@ from rich.progress import (
 
 _STEPS = {
     "downloading": "téléchargement",
+    "receiving": "réception",
     "listing": "parcours de la source",
     "reading": "lecture des documents",
     "indexing": "lecture et indexation",

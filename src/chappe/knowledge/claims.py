@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from chappe.core.connections import Connection
 
 # The upper half of the locks' 64 bits; the lower half is the document's number.
 _SPACE = 0x43485044 << 32
 _CANDIDATES = 100
+# Held, shared, by every worker as long as it lives.
+_ALIVE = _SPACE | 0xFFFFFFFF
 
 _NEXT = """
     select d.id, d.number, d.collection_id, d.state, d.attempts, d.awaits
@@ -38,6 +42,19 @@ class Claim:
     state: str
     attempts: int
     awaits: int
+
+
+async def somebody_works(session: AsyncSession) -> bool:
+    """Is there a worker alive, in whatever process."""
+    found = await session.scalar(
+        text("""
+            select exists (select from pg_locks where locktype = 'advisory' and granted
+                and database = (select oid from pg_database where datname = current_database())
+                and classid = cast(:high as bigint)::oid and objid = cast(:low as bigint)::oid)
+        """),
+        {"high": _ALIVE >> 32, "low": _ALIVE & 0xFFFFFFFF},
+    )
+    return bool(found)
 
 
 class Claims:
@@ -128,4 +145,5 @@ class Claims:
             self._connection = await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, connect_timeout=5
             )
+            await self._connection.execute("select pg_advisory_lock_shared(%s)", (_ALIVE,))
         return self._connection

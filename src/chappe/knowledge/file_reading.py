@@ -22,7 +22,8 @@ from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.model import Issue, Member, ReadDocument, ReadingError
 from chappe.knowledge.reading.process import Reader
 from chappe.knowledge.removal import remove_documents
-from chappe.knowledge.settling import Pending, storable
+from chappe.knowledge.settling import Pending
+from chappe.knowledge.storable import storable
 
 KIND = "file"
 

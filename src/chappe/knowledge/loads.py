@@ -1,6 +1,8 @@
 """Loads: what was brought into a collection at a time, and how far its reading is."""
 
+import json
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import text
@@ -10,6 +12,7 @@ from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.identity.access import Actor, readable_collections, require
 from chappe.knowledge.document_schemas import DocumentState, LoadReport
+from chappe.knowledge.storable import storable
 
 Origin = Literal["upload", "ingest", "folder", "s3", "web", "webdav", "official", "retention"]
 Outcome = Literal["added", "changed", "unchanged"]
@@ -41,6 +44,41 @@ async def open_load(
         {"collection": collection_id, "origin": origin, "by": requested_by, "source": source_id},
     )
     return int(result.scalar_one())
+
+
+async def resume_or_open(
+    session: AsyncSession, collection_id: int, requested_by: str, paths: Sequence[str]
+) -> int:
+    """The load of these paths that was interrupted, from its beginning; else one more."""
+    detail = json.dumps({"paths": list(paths)})
+    resumed = await session.scalar(
+        text("""
+            update load set found = 0, added = 0, changed = 0, unchanged = 0, failed = 0,
+                bytes = 0, listed_at = null
+            where id = (select id from load where collection_id = :collection
+                    and origin = 'ingest' and state = 'running'
+                    and detail->'paths' = cast(:detail as jsonb)->'paths'
+                order by id desc limit 1)
+            returning id
+        """),
+        {"collection": collection_id, "detail": detail},
+    )
+    if resumed is not None:
+        return int(resumed)
+    load_id = await open_load(session, collection_id, "ingest", requested_by)
+    await session.execute(
+        text("update load set detail = cast(:detail as jsonb) where id = :id"),
+        {"id": load_id, "detail": detail},
+    )
+    return load_id
+
+
+async def tell(session: AsyncSession, load_id: int, detail: Mapping[str, Any]) -> None:
+    """Add to what is told of a load."""
+    await session.execute(
+        text("update load set detail = detail || cast(:detail as jsonb) where id = :id"),
+        {"id": load_id, "detail": json.dumps(storable(detail))},
+    )
 
 
 async def count(session: AsyncSession, load_id: int, outcome: Outcome, size: int) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from chappe.core.database import Database
 from chappe.knowledge.indexing import PreparedDocument, VersionPassages, withdraw, write
 from chappe.knowledge.reading.model import Issue, ReadDocument
+from chappe.knowledge.storable import storable
 
 _SETTLED = """case when v.issues @> '[{"loss": true}]' then 'partly_read' else 'ready' end"""
 
@@ -249,14 +250,3 @@ async def _settle(session: AsyncSession, documents: Sequence[uuid.UUID], state: 
 def _reason(key: str, values: Mapping[str, Any]) -> str:
     plain = {name: str(value) for name, value in values.items()}
     return json.dumps(storable({"code": key, "values": plain}))
-
-
-def storable(value: Any) -> Any:
-    """A JSON value whose texts the database can hold."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
-    if isinstance(value, Mapping):
-        return {storable(key): storable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [storable(item) for item in value]
-    return value
