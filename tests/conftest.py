@@ -28,6 +28,7 @@ _TOGETHER = {
     "tests/gateway/test_faults.py": "demo",
     "tests/gateway/test_openai_api.py": "demo",
     "tests/server/test_api.py": "demo",
+    "tests/server/test_file_search.py": "demo",
     "tests/server/test_mcp.py": "demo",
     "tests/server/test_openapi.py": "demo",
 }

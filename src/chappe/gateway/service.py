@@ -54,6 +54,8 @@ _DAY_SECONDS = 86_400.0
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 """An ASGI application."""
+Augment = Callable[[Actor, bytes], Awaitable[tuple[Actor, bytes]]]
+"""Gives a request as it is to be sent, and the actor at the level of what was put in it."""
 
 
 class Gateway:
@@ -86,6 +88,9 @@ class Gateway:
         self.inter_token_timeout = settings.inter_token_timeout
         self.longest_wait = settings.longest_wait
         self.tell_endpoint = settings.tell_endpoint
+        # What a request to /v1/responses is made of before it is sent; set by whoever knows
+        # documents, which are on a floor above.
+        self.augment: Augment | None = None
         self.cipher = Cipher.from_settings(settings)
         self._configured = configured_models(settings)
         self._source = CatalogueSource(

@@ -27,6 +27,7 @@ from chappe.identity.http import language_of
 from chappe.knowledge import collection_routes, document_routes, mcp, source_routes
 from chappe.knowledge import routes as knowledge_routes
 from chappe.server import status
+from chappe.server.file_search import FileSearch, VectorStoresApi, serves
 from chappe.server.middleware import Observe
 from chappe.server.runtime import Runtime
 
@@ -99,13 +100,15 @@ def handle_errors(api: FastAPI) -> None:
 class _Application:
     """Chooses between /v1 and the rest, and bounds the size of what /api reads."""
 
-    def __init__(self, api: FastAPI, v1: OpenAIApi) -> None:
+    def __init__(self, api: FastAPI, v1: OpenAIApi, stores: VectorStoresApi) -> None:
         self._api = api
         self._v1 = v1
+        self._stores = stores
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["path"] == "/v1" or scope["path"].startswith("/v1/")):
-            await self._v1(scope, receive, send)
+            handler = self._stores if serves(scope["path"]) else self._v1
+            await handler(scope, receive, send)
             return
         if (
             scope["type"] == "http"
@@ -162,5 +165,8 @@ def build_app(runtime: Runtime) -> Observe:
     folder = page_folder(settings)
     if folder is not None:
         api.mount("/", StaticFiles(directory=folder, html=True))
+    files = FileSearch(runtime.database, runtime.search)
+    runtime.gateway.augment = files.augment
     v1 = OpenAIApi(runtime.gateway)
-    return Observe(_Application(api, v1), settings.hosts)
+    stores = VectorStoresApi(runtime.gateway, runtime.database, files)
+    return Observe(_Application(api, v1, stores), settings.hosts)

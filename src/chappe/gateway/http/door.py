@@ -54,7 +54,12 @@ class Door:
             self._check_host(headers.get(b"host", b""))
             keys, authorization = self._gateway.keys, headers.get(b"authorization", b"")
             actor = keys.get(authorization) or await keys.fetch(authorization)
-            exchange = self._open(call, actor)
+            body = call.body
+            augment = self._gateway.augment
+            if augment and call.operation == "responses" and b"file_search" in body:
+                keys.require(actor, "models")
+                actor, body = await augment(actor, body)
+            exchange = self._open(call, actor, body)
             await exchange.start()
             status = exchange.status
             lines = self._lines(exchange)
@@ -84,7 +89,7 @@ class Door:
         if self._hosts is not None and not _known(host, self._hosts):
             raise ChappeError("unknown_host", 421)
 
-    def _open(self, call: Call, actor: Actor) -> Exchange:
+    def _open(self, call: Call, actor: Actor, body: bytes) -> Exchange:
         gateway = self._gateway
         if "models" not in actor.scopes:
             gateway.keys.require(actor, "models")
@@ -96,7 +101,7 @@ class Door:
         if call.operation == "audio.transcriptions":
             request = AudioRequest(headers.get(b"content-type", b""), call.body)
         else:
-            request = read_request(call.operation, call.body)
+            request = read_request(call.operation, body)
         return Exchange(gateway, actor, request, terms)
 
     async def _stream(self, call: Call, exchange: Exchange, headers: bytes) -> None:
