@@ -1,5 +1,7 @@
 """Files made by LibreOffice, from one text, in every format that it writes."""
 
+import contextlib
+import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +12,8 @@ import pytest
 from docx.shared import RGBColor
 from pptx import Presentation
 
-from office_support import document, lines, table
+from chappe.knowledge.reading.model import ReadingError
+from office_support import document, lines, read, table
 
 pytestmark = [
     # Each conversion starts LibreOffice, which takes seconds.
@@ -125,3 +128,43 @@ def test_presentations(tmp_path: Path, kind: str) -> None:
         "Budget 2024",
         "Fin",
     ]
+
+
+@pytest.mark.parametrize("kind", ["doc", "rtf", "odt"])
+def test_damaged_texts_are_read_or_refused(tmp_path: Path, kind: str) -> None:
+    file = docx.Document()
+    file.add_heading("Règlement", 1)
+    file.add_paragraph("premier", style="List Number")
+    file.add_table(2, 2).cell(0, 0).text = "a"
+    path = tmp_path / "source.docx"
+    file.save(str(path))
+    damaged(converted(path, kind))
+
+
+@pytest.mark.parametrize("kind", ["ppt", "odp"])
+def test_damaged_presentations_are_read_or_refused(tmp_path: Path, kind: str) -> None:
+    show = Presentation()
+    show.slides.add_slide(show.slide_layouts[0]).shapes.title.text = "Budget"
+    path = tmp_path / "source.pptx"
+    show.save(str(path))
+    damaged(converted(path, kind))
+
+
+@pytest.mark.parametrize("kind", ["xls", "ods"])
+def test_damaged_workbooks_are_read_or_refused(tmp_path: Path, kind: str) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["Poste", 1234.5])
+    path = tmp_path / "source.xlsx"
+    book.save(path)
+    damaged(converted(path, kind))
+
+
+def damaged(path: Path) -> None:
+    whole, draw = path.read_bytes(), random.Random(4)
+    for _ in range(150):
+        raw = bytearray(whole)
+        for _ in range(draw.randint(1, 8)):
+            raw[draw.randrange(len(raw))] = draw.randrange(256)
+        path.write_bytes(raw[: draw.choice((len(raw), draw.randrange(len(raw))))])
+        with contextlib.suppress(ReadingError):
+            read(path)

@@ -7,17 +7,15 @@ left out.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chappe.knowledge.document import normalise
 from chappe.knowledge.reading.composition import Composer
+from chappe.knowledge.reading.edges import cells_by_edges
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.model import ReadingError, ReadResult
-from chappe.knowledge.sources.tables import Cell
 
 MEDIA_TYPE = "application/rtf"
 
@@ -352,24 +350,11 @@ class _Parser:
     def _end_table(self) -> None:
         if self._rows:
             rows, self._rows = self._rows, []
-            self._composer.table(_merged(rows))
-
-
-def _merged(rows: list[tuple[list[str], list[tuple[int, bool]]]]) -> Iterator[list[Cell]]:
-    """Rows whose cells cover as many columns as their ends tell, and go on from above."""
-    ends = sorted({end for _, cells in rows for end, _ in cells})
-    above: dict[int, str] = {}
-    for texts, cells in rows:
-        line: list[Cell] = []
-        column = 0
-        for index, text in enumerate(map(_paired, texts)):
-            end, goes_on = cells[index] if index < len(cells) else (0, False)
-            width = max(bisect_right(ends, end) - column, 1)
-            text = above.get(column, "") if goes_on and not text else text
-            above[column] = text
-            line.append(Cell(text, 1, width))
-            column += width
-        yield line
+            self._composer.table(
+                cells_by_edges(
+                    [([_paired(text) for text in texts], cells) for texts, cells in rows]
+                )
+            )
 
 
 _COLLECTED = frozenset(_KEPT.values())
