@@ -53,7 +53,7 @@ def accepted(written: str, question: str, turns: Sequence[Turn], *, translated: 
     said = "\n".join([question, *(f"{turn.question}\n{turn.answer}" for turn in turns)])
     told = analyse(said)
     rewritten = analyse(text)
-    if any(not fact.is_in(told.facts) for fact in rewritten.facts):
+    if set(re.findall(r"\d+", text)) - set(re.findall(r"\d+", said)):
         return None
     said_folded = said.casefold()
     for match in re.finditer(r"(?<=[\w,;:'’] )[A-ZÀ-Ý][\w-]+|(?<!^)\b[A-Z]{2,}\b", text):
@@ -61,6 +61,8 @@ def accepted(written: str, question: str, turns: Sequence[Turn], *, translated: 
             return None
     if translated:
         return text
+    if any(not fact.is_in(told.facts) for fact in rewritten.facts):
+        return None
     known = {term.key for term in told.terms}
     new = {t.key for t in rewritten.terms if not t.light} - known
     kept = own_terms(question) <= {t.key for t in rewritten.terms}
