@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -50,6 +50,13 @@ def compose(pages: Sequence[PageWords], sources: Sources, limits: Limits) -> Rea
     styles.settle()
     assembly = Assembly(vocabulary, limits.text_chars)
     written = [_write(page, assembly, styles, running) for page in pages]
+    if not assembly.length:
+        running = Running()  # pages that say nothing else say this
+        written = [_write(page, assembly, styles, running) for page in pages]
+    for index in range(len(written) - 1, 0, -1):
+        # A hyphen at a page's end may have been taken back by the next page.
+        end = min(written[index - 1].end, written[index].start)
+        written[index - 1] = replace(written[index - 1], end=end)
     text, blocks, boxes, hidden = assembly.build()
     issues = list(sources.issues)
     if assembly.full:

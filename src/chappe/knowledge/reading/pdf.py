@@ -74,7 +74,12 @@ def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     if scripts:
         issues.insert(0, Issue("scripts_ignored"))
     sources = Sources(name, _MEDIA_TYPE, title, metadata, outline, issues)
-    return ReadResult(compose(work.pages, sources, limits), members)
+    try:
+        return ReadResult(compose(work.pages, sources, limits), members)
+    except ReadingError:
+        if not members:
+            raise
+        return ReadResult(None, members)  # an envelope
 
 
 def draw(path: Path, page: int, width: int, limits: Limits) -> bytes:

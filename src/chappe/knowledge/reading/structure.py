@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import median
 
 from chappe.knowledge.document import MAX_LEVEL, BlockKind
+from chappe.knowledge.reading.hyphens import is_cut
 from chappe.knowledge.reading.layout import Element, Line, Table, list_sign
 from chappe.knowledge.reading.words import Word
 
@@ -200,6 +201,8 @@ def _begins(group: list[Line], line: Line, leading: float) -> bool:
         return True
     if line.words[0].level != last.words[-1].level:
         return True
+    if is_cut(last.words[-1].text, line.words[0].text):
+        return False
     step = line.base - last.base
     if step <= 0 or step > _GAP * leading * size:
         return True
