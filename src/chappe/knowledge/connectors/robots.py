@@ -1,6 +1,5 @@
 """What a site lets robots read: its robots.txt (RFC 9309)."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
@@ -20,10 +19,20 @@ class Rule:
 
     def matches(self, path: str) -> bool:
         """Does a path with its query fall under it."""
-        pattern = self.path
-        ends = pattern.endswith("$")
-        pieces = [re.escape(piece) for piece in pattern.removesuffix("$").split("*")]
-        return re.match(".*".join(pieces) + ("$" if ends else ""), path, re.DOTALL) is not None
+        first, *others = self.path.removesuffix("$").split("*")
+        if not path.startswith(first):
+            return False
+        at = len(first)
+        last = others.pop() if others and self.path.endswith("$") else None
+        for piece in others:
+            # The leftmost place leaves the most for what follows.
+            found = path.find(piece, at)
+            if found < 0:
+                return False
+            at = found + len(piece)
+        if last is not None:
+            return len(path) - len(last) >= at and path.endswith(last)
+        return not self.path.endswith("$") or at == len(path)
 
 
 @dataclass(frozen=True, slots=True)
