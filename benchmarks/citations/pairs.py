@@ -89,10 +89,10 @@ def read_recipe(archives: Path) -> list[Pair]:
     pairs: list[Pair] = []
     for key, line in lines:
         passage = own[key]
-        for edit, sentence in expand(line):
+        for edit, sentence in expand(line.removeprefix("! ")):
             right = edit == "paraphrase"
             pairs.append(Pair(sentence, passage.text, right, edit, passage.context, key[0]))
-            if right:
+            if right and not line.startswith("! "):
                 other = _nearest(sentence, passage, own.values())
                 pairs.append(
                     Pair(sentence, other.text, False, "wrong source", other.context, key[0])

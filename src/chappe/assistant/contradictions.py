@@ -20,6 +20,8 @@ _LEAST_SAID = re.compile(
     r"\b(?:moins|plus|minim|supérieur|partir|compter|dès|delà|dessus|davantage|least|more)",
     re.IGNORECASE,
 )
+_FEWER = re.compile(r"\bmoins (?:de |d['\u2019])(?=[^\W\d])", re.IGNORECASE)
+_LESS_SAID = re.compile(r"\b(?:moins|infér|rédui|dimin|faible|limit)", re.IGNORECASE)
 _NAMING = ("noun", "other")
 _NEAR = 60
 _MOST_SAID = re.compile(
@@ -92,6 +94,7 @@ def find_contradiction(view: View, claim: Claim) -> Failure | None:
         or _restriction_dropped(claim.found, closest)
         or _condition_swapped(claim, closest)
         or _order_swapped(view, claim)
+        or _fewer(view, claim)
     ):
         return "not_supported"
     return None
@@ -256,6 +259,13 @@ def condition_dropped(claim: Claim, unit: Unit) -> bool:
         return False
     theirs = {t.key for t in unit.terms if stated.start() <= t.start < stated.end()}
     return bool(theirs) and theirs.isdisjoint(claim.weighty)
+
+
+def _fewer(view: View, claim: Claim) -> bool:
+    """Whether a claim says « moins de » things where nothing in the window says less."""
+    return _FEWER.search(claim.found.text) is not None and not any(
+        _LESS_SAID.search(unit.found.text) for unit in view.units
+    )
 
 
 def _order_swapped(view: View, claim: Claim) -> bool:

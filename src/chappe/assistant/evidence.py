@@ -9,13 +9,14 @@ from functools import cached_property
 
 from chappe.assistant.contradictions import Claim, Failure, View, find_contradiction
 from chappe.assistant.facts import Fact
+from chappe.assistant.lexicon import MODALS
 from chappe.assistant.matching import FoldedText, fold
 from chappe.assistant.scoring import Features, features, probability
 from chappe.assistant.synonyms import synonyms
 from chappe.assistant.terms import Term, TextAnalysis, analyse, detect_language
 from chappe.assistant.units import Stretch, cut_stretches, cut_units
 
-PROBABILITY_NEEDED = 0.55
+PROBABILITY_NEEDED = 0.5
 """Of the window carrying the claim; chosen on the development half of benchmarks/citations."""
 _COVERAGE_TRIED = 0.35
 """Share of a claim's weight that a window and the headings must carry to be looked at."""
@@ -112,7 +113,9 @@ class PassageIndex:
         for index, unit in enumerate(self.units):
             for term in unit.terms:
                 self._by_key.setdefault(term.key, set()).add(index)
-        self._context_keys = frozenset(term.key for term in self._context.terms)
+        self._context_keys = (
+            frozenset(term.key for term in self._context.terms if not term.negated) - MODALS
+        )
         self._by_prefix: dict[str, set[str]] = {}
         for key in self._by_key.keys() | self._context_keys:
             if len(key) >= _PREFIX and not key.isupper():

@@ -104,11 +104,11 @@ _NUMBER_WORDS |= {word: value for value, word in enumerate(_ENGLISH, 1)}
 _AMBIGUOUS_ALONE = frozenset({"un", "une", "one", "neuf", "cent", "cents", "mille", "zéro"})
 
 _FRACTIONS: dict[str, tuple[Decimal, str]] = {
-    **dict.fromkeys(("moitié", "1/2"), (Decimal(50), "percent")),
-    **dict.fromkeys(("quart", "quarts", "1/4"), (Decimal(25), "percent")),
-    **dict.fromkeys(("tiers", "1/3"), (Decimal("33.3"), "percent")),
-    **dict.fromkeys(("2/3", "deux tiers"), (Decimal("66.6"), "percent")),
-    **dict.fromkeys(("3/4", "trois quarts"), (Decimal(75), "percent")),
+    **dict.fromkeys(("moitié", "1/2", "½"), (Decimal(50), "percent")),
+    **dict.fromkeys(("quart", "quarts", "1/4", "¼"), (Decimal(25), "percent")),
+    **dict.fromkeys(("tiers", "1/3", "⅓"), (Decimal("33.3"), "percent")),
+    **dict.fromkeys(("2/3", "deux tiers", "⅔"), (Decimal("66.6"), "percent")),
+    **dict.fromkeys(("3/4", "trois quarts", "¾"), (Decimal(75), "percent")),
     "double": (Decimal(2), "times"),
     "triple": (Decimal(3), "times"),
 }
@@ -147,6 +147,11 @@ _UNIT_PATTERN = (
 )
 _WORD_PATTERN = "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True))
 
+_ORDINALS = {"premier": 1} | {
+    word: value for word, value in _NUMBER_WORDS.items() if word.endswith("ième")
+}
+_ORDINAL = "(?:" + "|".join(_ORDINALS) + ")"
+
 _FACT = re.compile(
     rf"""
       (?P<iso>\b\d{{4}}-\d{{2}}-\d{{2}}\b)
@@ -155,7 +160,8 @@ _FACT = re.compile(
         (?:\s+\d{{4}}|\s+\d{{1,2}},\s+\d{{4}})?\b)
     | (?P<fraction>\b(?:(?:la[ ]|une[ ])?moitié|(?:les?[ ]|un[ ])?(?:double|triple|quart)
         |trois[ ]quarts|deux[ ]tiers|(?:un|le)[ ]tiers(?=[ ]d(?:es?|u)\b|[ ]d')
-        |[123]/[234](?!\d))\b)
+        |[123]/[234](?!\d))\b|[½⅓⅔¼¾])
+    | (?P<birthday>\b(?:\d{{1,3}}(?:er|[eè]me|e)|{_ORDINAL})[ ]anniversaire\b)
     | (?P<time>\b\d{{1,2}}\s?(?:h|:)\s?\d{{2}}\b|\b\d{{1,2}}\s?h\b)
     | (?P<form>\b\d{{4,6}}\s?\*\s?\d{{1,2}}\b)
     | (?P<article>\b(?-i:[LRDA])(?:\.[ ]?\*?[ ]?|\*[ ]?|[ ]?(?=\d+-\d)|(?=\d))\d+(?:-\d+)*\b)
@@ -265,6 +271,11 @@ def _read(match: re.Match[str], text: str) -> Fact | None:
     if groups["fraction"]:
         written = groups["fraction"].lower()
         return fact("number", *_FRACTIONS.get(written) or _FRACTIONS[written.split()[-1]])
+    if groups["birthday"]:
+        rank = groups["birthday"].split()[0].lower()
+        digits = re.match(r"\d+", rank)
+        years = int(digits.group()) if digits else _ORDINALS[rank]
+        return fact("number", Decimal(12 * years), "month")
     if groups["span"]:
         unit, factor = _unit(groups["span_unit"])
         return fact("number", Decimal(factor), unit)
@@ -324,7 +335,11 @@ def _bound(text: str, start: int, end: int) -> str | None:
             return "least"
         return "most" if _MOST_BEHIND.match(text, end) else None
     clause = text[max(0, start - 90) : start - len(before) + found.start()]
-    comparative = found.group().lower().startswith(("supérieur", "inférieur", "dépass", "exc"))
+    comparative = (
+        found.group()
+        .lower()
+        .startswith(("supérieur", "inférieur", "dépass", "exc", "plus d", "moins d"))
+    )
     denied = comparative and _DENIED.search(clause) is not None
     return "least" if (least is None) == denied else "most"
 

@@ -81,6 +81,10 @@ CONCEPTS: dict[str, str] = {
     "LATER": "après aval postérieur postérieure ensuite",
     "CONCERNED": "concerné concernée concernés concernées concerne concernent concerner vise visé "
     "visée visés visées",
+    "DECREE": "décret décrets",
+    "ORDER": "arrêté arrêtés",
+    "LAW": "loi lois",
+    "CIRCULAR": "circulaire circulaires",
     "RENEW": "refaire refait refaite refaites renouveler renouvellement renouvelé renouvelée "
     "renouvelez renew renewal",
     "BEGIN": "commencer commence commencent débuter débute débutent début",
@@ -194,7 +198,7 @@ CRITICAL = frozenset(CONCEPTS) - frozenset(
         """
     BEGIN END INFORM PAY EXCEED RISK CONTEST RECEIVE OBLIGATION PERMISSION RENEW SEND GIVE GO
     DELIVER DEPOSIT COST DURATION MOVE MISS CHANGE EXPIRY CHILD FIRST BEFORE_HAND CONCERNED SEVERAL
-    ONE_ONLY EARLIER LATER
+    ONE_ONLY EARLIER LATER DAY WEEK MONTH YEAR MAXIMUM MINIMUM
     """
     )
 )
@@ -229,7 +233,7 @@ LIGHT_CONCEPTS = frozenset(
     word_list(
         """
     RECEIVE RISK OBLIGATION PERMISSION GIVE GO COST DURATION DELIVER CONCERNED
-    SEVERAL ONE_ONLY EARLIER LATER
+    SEVERAL ONE_ONLY EARLIER LATER DAY WEEK MONTH YEAR MAXIMUM MINIMUM FIRST
     """
     )
 )
@@ -305,6 +309,7 @@ OPPOSITES: tuple[frozenset[str], ...] = tuple(
         "PUBLIC PRIVATE",
         "TEMPORARY DEFINITIVE",
         "SEVERAL ONE_ONLY",
+        "DECREE ORDER LAW CIRCULAR",
     )
 )
 

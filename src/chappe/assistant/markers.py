@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chappe.assistant.lexicon import MODALS
 from chappe.assistant.sentences import MARKER
 from chappe.assistant.terms import analyse
 
@@ -109,7 +110,7 @@ def _has_content(text: str) -> bool:
 
 
 def cut_clauses(text: str, quotations: Sequence[Quotation]) -> list[tuple[int, int]]:
-    """Cut at commas, semicolons and conjunctions, into clauses with some content each."""
+    """Cut at commas, semicolons and conjunctions, into clauses with a verb and some content."""
     cuts = [
         match.end()
         for match in _CLAUSE_BREAK.finditer(text)
@@ -120,6 +121,10 @@ def cut_clauses(text: str, quotations: Sequence[Quotation]) -> list[tuple[int, i
     for cut in [*cuts, len(text)]:
         analysis = analyse(text[start:cut], "fr")
         weight = sum(not term.light for term in analysis.terms) + len(analysis.facts)
+        if not any(
+            term.role in ("verb", "predicate") or term.key in MODALS for term in analysis.terms
+        ):
+            continue
         if weight >= 3 or (cut == len(text) and weight >= 2):
             clauses.append((start, cut))
             start = cut

@@ -45,23 +45,23 @@ class Features:
     condition: float
 
 
-_INTERCEPT = -7.162
+_INTERCEPT = -5.568
 _COEFFICIENTS = (
-    2.358,  # coverage
-    4.505,  # in_text
-    -1.217,  # nouns
+    3.760,  # coverage
+    2.592,  # in_text
+    -1.009,  # nouns
     0.000,  # verbs
-    -0.606,  # predicates
-    -0.646,  # others
+    -0.767,  # predicates
+    -0.220,  # others
     0.000,  # clause
-    -1.930,  # substituted
-    0.007,  # facts
-    -1.158,  # sentences
-    1.490,  # exact
+    -1.847,  # substituted
+    0.000,  # facts
+    -0.557,  # sentences
+    0.699,  # exact
     0.000,  # elsewhere
-    1.997,  # unit
-    -0.399,  # units
-    -0.602,  # condition
+    1.181,  # unit
+    -0.415,  # units
+    0.000,  # condition
 )
 
 

@@ -56,6 +56,8 @@ _IRREGULAR: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 """Forms of irregular verbs, and their infinitive."""
+_OWN_STEMS = {"loyer": "loyer", "loyers": "loyer", "département": "departem"}
+"""Words that would share the stem of another: « loi », « départ »."""
 _LEFT_ALONE = frozenset(
     {"cours", "second", "bord", "accord", "nord", "fond", "record", "mise", "mises"}
 )
@@ -66,6 +68,8 @@ def stem(word: str, language: str) -> str:
     """Give the accent-folded stem of a lower-case word ("fr" or "en")."""
     if language == "en":
         return strip_accents(str(_stemmer("english").stemWord(word)))
+    if word in _OWN_STEMS:
+        return _OWN_STEMS[word]
     return strip_accents(str(_stemmer("french").stemWord(_infinitive(word))))
 
 
