@@ -1,6 +1,7 @@
 """Runs of sources on a real database: what they bring, keep, remove, refuse, and tell."""
 
 import asyncio
+import json
 import os
 import shutil
 import time
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+import support
+from chappe.core.blobs import archive_folder
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
@@ -24,6 +27,8 @@ from chappe.knowledge.source_sync import Run, Synchroniser
 from knowledge.connectors.serving import Reply, site, webdav
 from knowledge.sources.test_legi_xml import CODE, article, daily, place, version_id, whole
 from knowledge.sources.test_vosdroits import SHEETS, archive
+from samples.build import code as samples_code
+from samples.build import legi_archive
 
 
 async def _quiet(step: str, done: int, total: int | None) -> None:
@@ -214,6 +219,7 @@ async def test_a_site_and_what_fails_in_it(world: World) -> None:
         assert (run.added, run.refused, run.complete) == (2, 1, False)
         detail = (await read_load(world.database, SYSTEM, load_id)).detail
         assert detail["failures"][0]["item"].endswith("/b")
+        assert detail["complete"] is False
         assert detail["failures"][0]["values"]["reason"]["values"] == {"status": 500}
         # What can't be seen now isn't gone.
         web.page("/b")
@@ -286,6 +292,51 @@ async def test_all_versions_of_the_law_are_kept(world: World, tmp_path: Path) ->
             (version_id(10), version_id(20), "2020-03-01", "2026-09-01", True),
             (version_id(10), version_id(25), "2026-09-01", None, True),
         ]
+
+
+async def test_a_corpus_of_the_catalogue_without_a_registry(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a closed network the archive that is there is read, and the report says why."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    source = await world.add(OfficialSpec(name="code-crpa"))
+    with pytest.raises(ChappeError) as refused:
+        await world.run(source)
+    assert refused.value.code == "npm_missing"
+    support.place_corpora(world.settings.data_dir.parent)
+    load_id, run = await world.run(source)
+    assert run.added > 0
+    detail = (await read_load(world.database, SYSTEM, load_id)).detail
+    assert detail["kept"]["code"] == "errors.npm_missing"
+    # A newer archive: the version that was in force before stays, and ends where the new begins.
+    code = json.loads(samples_code(support.CRPA))
+    newer = _first_article(code)
+    newer |= {"id": "LEGIARTI000099999999", "texteHtml": "<p>Nouveau.</p>"}
+    newer["dateDebut"] = 1_767_225_600_000  # 2026-01-01
+    folder = archive_folder(world.settings)
+    legi_archive(folder / "socialgouv-legi-data.tgz", support.CRPA, json.dumps(code).encode())
+    _, run = await world.run(source)
+    assert (run.added, run.changed, run.removed) == (1, 0, 0)
+    async with world.database.session() as session:
+        rows = await session.execute(
+            text("""
+                select v.source_version, v.valid_to::text from document_version v
+                join document d on d.id = v.document_id
+                where d.external_id = :cid and v.superseded_at is null order by v.valid_from
+            """),
+            {"cid": newer["cid"]},
+        )
+        found = [tuple(row) for row in rows]
+    assert found[-1] == ("LEGIARTI000099999999", None)
+    assert len(found) == 2 and found[0][1] == "2026-01-01"
+
+
+def _first_article(node: dict[str, Any]) -> dict[str, Any]:
+    while node["type"] != "article":
+        node = next(child for child in node["children"] if child["type"] != "section"
+                    or child.get("children"))  # fmt: skip
+    data: dict[str, Any] = node["data"]
+    return data
 
 
 @pytest.mark.parametrize(

@@ -206,8 +206,9 @@ def _told(detail: dict[str, Any]) -> list[str]:
     lines = [f"{name}: {detail[name]}" for name in ("refused", "pending", "held") if name in detail]
     if detail.get("complete") is False:
         lines.append("complete: no (nothing was removed)")
-    if reason := detail.get("reason"):
-        lines.append(_sentence(reason))
+    for name in ("reason", "kept"):
+        if name in detail:
+            lines.append(_sentence(detail[name]))
     lines += [f"  {each['item']}: {_sentence(each)}" for each in detail.get("failures", ())]
     return lines
 

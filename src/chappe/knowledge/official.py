@@ -13,7 +13,7 @@ from chappe.gateway import Gateway
 from chappe.knowledge import dila
 from chappe.knowledge.catalogue import find_source
 from chappe.knowledge.connectors.specs import OfficialSpec
-from chappe.knowledge.download import fetch
+from chappe.knowledge.download import archive_path, fetch
 from chappe.knowledge.sources import legi_xml
 from chappe.knowledge.sources.archive import SourceFormatError, SourceItem
 from chappe.knowledge.sources.service_public import count_xml_sheets, read_xml_sheets
@@ -22,11 +22,16 @@ from chappe.knowledge.synchronise import Progress, SyncReport, synchronise
 
 @dataclass(frozen=True, slots=True)
 class _Corpus:
-    """What a spec leads to. `history`: does it give all versions of its documents."""
+    """What a spec leads to.
+
+    `history`: does it give all versions of its documents. `kept`: why an archive that was there
+    already was read, and not a fresh one.
+    """
 
     items: Iterable[SourceItem]
     total: int | None
     history: bool = True
+    kept: ChappeError | None = None
 
 
 async def load_official(
@@ -41,8 +46,11 @@ async def load_official(
     load_id: int,
     progress: Progress,
     force: bool = False,
-) -> SyncReport:
+) -> tuple[SyncReport, ChappeError | None]:
     """Fetch a corpus if need be, and bring a collection in line with it.
+
+    Gives what was done and, where an archive that was there already was read since a fresh one
+    could not be had, why.
 
     Args:
         source: what its documents say that keeps them in line.
@@ -55,7 +63,7 @@ async def load_official(
     await progress("downloading", 0, None)
     try:
         corpus = await _corpus(settings, spec, archive_folder(settings) / folder)
-        return await synchronise(
+        report = await synchronise(
             database,
             gateway,
             collection_id,
@@ -68,6 +76,7 @@ async def load_official(
             history=corpus.history,
             force=force,
         )
+        return report, corpus.kept
     except SourceFormatError as error:
         name = spec.location or spec.name or ""
         raise ChappeError("archive_broken", 503, name=name, reason=error) from error
@@ -76,12 +85,19 @@ async def load_official(
 async def _corpus(settings: Settings, spec: OfficialSpec, folder: Path) -> _Corpus:
     if spec.name is not None:
         entry = find_source(spec.name)
-        package = await fetch(entry.package, archive_folder(settings), refresh=True)
+        place, kept = archive_folder(settings), None
+        try:
+            package = await fetch(entry.package, place, refresh=True)
+        except ChappeError as error:
+            # On a closed network the operator puts the archive there: that one is read, and said.
+            if error.code == "disk_full" or not archive_path(place, entry.package).exists():
+                raise
+            package, kept = await fetch(entry.package, place), error
         items = await asyncio.to_thread(entry.read, package, False)
         total = len(items) if isinstance(items, Sized) else None
         if entry.count is not None:
             total = await asyncio.to_thread(entry.count, package)
-        return _Corpus(items, total, history=False)
+        return _Corpus(items, total, history=False, kept=kept)
     assert spec.location is not None
     if spec.format == "legi":
         folder = await dila.legi_folder(settings, spec.location, folder)

@@ -42,7 +42,11 @@ _YIELD_SECONDS = 5.0
 
 @dataclass
 class Run:
-    """What a run did. `failures`: the first of those that couldn't be had, and why."""
+    """What a run did.
+
+    `failures`: the first of those that couldn't be had, and why. `kept`: why an archive that was
+    there already was read, and not a fresh one.
+    """
 
     found: int = 0
     added: int = 0
@@ -54,6 +58,7 @@ class Run:
     held: int = 0
     complete: bool = True
     failures: list[dict[str, Any]] = field(default_factory=list)
+    kept: dict[str, Any] | None = None
 
     def fail(self, name: str, error: ChappeError) -> None:
         """Note an item that couldn't be had."""
@@ -63,15 +68,15 @@ class Run:
 
     def detail(self, seconds: float) -> dict[str, Any]:
         """What the report says beside its counts."""
-        told = {
-            "refused": self.refused,
-            "pending": self.pending,
-            "held": self.held,
-            "complete": self.complete,
-            "failures": self.failures,
-            "seconds": round(seconds, 2),
-        }
-        return {name: value for name, value in told.items() if value not in (0, [])}
+        counts = {"refused": self.refused, "pending": self.pending, "held": self.held}
+        told: dict[str, Any] = {name: count for name, count in counts.items() if count}
+        if not self.complete:
+            told["complete"] = False
+        if self.failures:
+            told["failures"] = self.failures
+        if self.kept is not None:
+            told["kept"] = self.kept
+        return told | {"seconds": round(seconds, 2)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +381,7 @@ class Synchroniser:
         progress: Progress,
         force: bool,
     ) -> None:
-        report = await load_official(
+        report, kept = await load_official(
             self._settings,
             self._database,
             self._gateway,
@@ -388,6 +393,7 @@ class Synchroniser:
             progress=progress,
             force=force,
         )
+        run.kept = None if kept is None else reason_of(kept)
         run.added, run.changed = report.added, report.changed
         run.unchanged, run.removed, run.held = report.unchanged, report.removed, report.held
         run.found = run.added + run.changed + run.unchanged
