@@ -41,6 +41,7 @@ function citation(part: Partial<Citation>): Citation {
     status: "checked",
     reason: null,
     found_in: null,
+    version: null,
     document_id: "d1",
     passage_id: 1,
     span: { start: 4, end: 9 },

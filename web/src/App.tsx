@@ -1,3 +1,4 @@
+import { Button } from "@gouvfr-lasuite/cunningham-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { readKey } from "./access/key";
@@ -5,6 +6,7 @@ import { KeyForm } from "./access/KeyForm";
 import { asFailure } from "./api/failure";
 import { Announcer } from "./ask/Announcer";
 import { useDraft } from "./ask/draft";
+import { CollectionChoice, useChosenCollections } from "./ask/CollectionChoice";
 import { Examples } from "./ask/Examples";
 import { QuestionForm } from "./ask/QuestionForm";
 import { TurnView } from "./ask/TurnView";
@@ -22,7 +24,8 @@ import type { SourceTarget } from "./sources/target";
 export function App() {
   const { t, i18n } = useTranslation();
   const status = useStatus(i18n.language);
-  const { turns, running, send, stopAnswer } = useConversation(i18n.language);
+  const [chosen, setChosen] = useChosenCollections();
+  const { turns, running, send, stopAnswer, clear } = useConversation(i18n.language, chosen);
   const [draft, setDraft] = useDraft();
   const [target, setTarget] = useState<SourceTarget | null>(null);
   const [keySaved, setKeySaved] = useState(() => readKey() !== null);
@@ -91,6 +94,11 @@ export function App() {
             busy={running !== null}
             boxRef={box}
           />
+          <CollectionChoice
+            collections={status.data?.collections ?? []}
+            chosen={chosen}
+            onChoose={setChosen}
+          />
           {needsKey && (
             <KeyForm
               onSaved={() => {
@@ -120,6 +128,20 @@ export function App() {
               <h2 id="answers" className="visually-hidden">
                 {t("answer.title")}
               </h2>
+              <div className="turns__bar">
+                <Button
+                  type="button"
+                  variant="bordered"
+                  size="small"
+                  data-testid="new-conversation"
+                  onClick={() => {
+                    clear();
+                    box.current?.focus();
+                  }}
+                >
+                  {t("answer.anew")}
+                </Button>
+              </div>
               {[...turns].reverse().map((turn) => (
                 <TurnView
                   key={turn.id}

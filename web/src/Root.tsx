@@ -1,10 +1,12 @@
 import { lazy, Suspense, useEffect, useState } from "react";
 import { App } from "./App";
 import { adminSection } from "./admin/section";
+import { collectionPlace } from "./collections/place";
 
 const AdminPage = lazy(() => import("./admin/AdminPage"));
+const CollectionsPage = lazy(() => import("./collections/CollectionsPage"));
 
-/** The questions, or the administration where the address says so; a conversation is kept. */
+/** The questions, or what the address says instead of them; a conversation is kept. */
 export function Root() {
   const [hash, setHash] = useState(() => location.hash);
   useEffect(() => {
@@ -13,6 +15,7 @@ export function Root() {
     return () => window.removeEventListener("hashchange", onChange);
   }, []);
   const section = adminSection(hash);
+  const place = collectionPlace(hash);
   return (
     <>
       {section && (
@@ -20,7 +23,12 @@ export function Root() {
           <AdminPage section={section} />
         </Suspense>
       )}
-      <div className="root-part" hidden={section !== null}>
+      {place && (
+        <Suspense>
+          <CollectionsPage place={place} />
+        </Suspense>
+      )}
+      <div className="root-part" hidden={section !== null || place !== null}>
         <App />
       </div>
     </>

@@ -14,7 +14,7 @@ log = logging.getLogger("chappe.http")
 _PAGE_HEADERS = [
     (
         b"content-security-policy",
-        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:;"
         b" font-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self';"
         b" frame-ancestors 'none'",
     ),

@@ -116,7 +116,7 @@ export default function AdminPage({ section }: { section: Section }) {
       >
         {t("skip")}
       </a>
-      <Header administration />
+      <Header title={t("admin.title")} />
       <main ref={main} id="admin-main" tabIndex={-1} className="main" data-testid="admin">
         <Announce.Provider value={announce}>
           <ConfirmProvider>{body()}</ConfirmProvider>

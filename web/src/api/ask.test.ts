@@ -14,7 +14,8 @@ function answerWith(body: string, init?: ResponseInit) {
 
 async function collect(signal = new AbortController().signal) {
   const events: AskEvent[] = [];
-  await ask("Bonjour ?", "fr", (event) => events.push(event), signal);
+  const asked = { question: "Bonjour ?", turns: [], collections: null, case: null };
+  await ask(asked, "fr", (event) => events.push(event), signal);
   return events;
 }
 
@@ -46,7 +47,7 @@ describe("ask", () => {
     await collect();
     const [path, init] = fetched.mock.calls[0] ?? [];
     expect(path).toBe("/api/ask");
-    expect(JSON.parse(String(init?.body))).toEqual({ question: "Bonjour ?", language: "fr" });
+    expect(JSON.parse(String(init?.body))).toEqual({ question: "Bonjour ?", turns: [] });
     expect(init?.headers).toMatchObject({ Authorization: "Bearer k-1", "Accept-Language": "fr" });
   });
 

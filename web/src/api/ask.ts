@@ -1,9 +1,48 @@
 import { headers } from "./client";
 import { RequestFailed, failureOf, readProblem } from "./failure";
 import { SseParser, type ServerSentEvent } from "./sse";
-import type { AskEvent } from "./types";
+import type { AskEvent, Choice } from "./types";
 
-const KNOWN = new Set(["sources", "token", "sentence", "extracts", "done", "error"]);
+const KNOWN = new Set([
+  "search",
+  "sources",
+  "warning",
+  "clarification",
+  "no_answer",
+  "token",
+  "sentence",
+  "extracts",
+  "done",
+  "error",
+]);
+
+/** A question as it is sent. */
+export interface Asked {
+  question: string;
+  /** What was asked and answered before, oldest first. */
+  turns: EarlierTurn[];
+  /** Where to search; null: wherever the reader may. */
+  collections: string[] | null;
+  /** The case that the reader chose, of an earlier clarification. */
+  case: Choice | null;
+}
+
+export interface EarlierTurn {
+  question: string;
+  answer: string;
+  searched: string;
+  /** Documents that were cited, best first. */
+  documents: string[];
+}
+
+function bodyOf({ question, turns, collections, case: chosen }: Asked): string {
+  return JSON.stringify({
+    question,
+    turns,
+    ...(collections ? { collections } : {}),
+    ...(chosen ? { case: { document: chosen.document, path: chosen.path } } : {}),
+  });
+}
 
 function decode({ event, data }: ServerSentEvent): AskEvent | null {
   if (!KNOWN.has(event)) return null;
@@ -20,7 +59,7 @@ function decode({ event, data }: ServerSentEvent): AskEvent | null {
  * browser's AbortError when `signal` stopped it.
  */
 export async function ask(
-  question: string,
+  asked: Asked,
   language: string,
   onEvent: (event: AskEvent) => void,
   signal: AbortSignal,
@@ -34,7 +73,7 @@ export async function ask(
         "Content-Type": "application/json",
         Accept: "text/event-stream",
       },
-      body: JSON.stringify({ question, language }),
+      body: bodyOf(asked),
       signal,
     });
   } catch (error) {

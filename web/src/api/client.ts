@@ -57,12 +57,15 @@ export function fetchStatus(language: string, signal?: AbortSignal): Promise<Sta
   return callJson<Status>("/api/status", language, { signal });
 }
 
+/** A document as it is now, or one of its versions. */
 export function fetchDocument(
   id: string,
   language: string,
   signal?: AbortSignal,
+  version: number | null = null,
 ): Promise<SourceDocument> {
-  return callJson<SourceDocument>(`/api/documents/${encodeURIComponent(id)}`, language, {
+  const query = version === null ? "" : `?version=${version}`;
+  return callJson<SourceDocument>(`/api/documents/${encodeURIComponent(id)}${query}`, language, {
     signal,
   });
 }

@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { TFunction } from "i18next";
 import { CodePointText } from "../text/codepoints";
+import { doubtText } from "./doubtText";
 import { checkedCount, isRunning, isSetAside, type Turn } from "./turn";
 
 /** How long the spoken copy of an ended answer stays in the page, in milliseconds. */
@@ -55,7 +56,8 @@ export function Announcer({ turn }: { turn: Turn | null }) {
           turn.sentences.map((sentence, index) => (
             <p key={`${turn.id}-${index}`}>
               {text.slice(sentence)}
-              {sentence.status === "unsupported" && ` (${t("answer.unsupportedSentence")})`}
+              {(sentence.status === "unsupported" || sentence.status === "partly") &&
+                ` (${doubtText({ status: sentence.status, missing: sentence.missing ?? [] }, t)})`}
             </p>
           ))}
       </div>

@@ -5,6 +5,7 @@ import { WarningIcon } from "../layout/icons";
 import type { OpenSource } from "../sources/target";
 import { CitationReference } from "./CitationReference";
 import { layAnswer } from "./layout";
+import { doubtText } from "./doubtText";
 import { cutAnswer, type Piece } from "./pieces";
 
 interface Props {
@@ -31,10 +32,10 @@ export function AnswerText({ text, sentences, sources, onOpen }: Props) {
         ) : (
           <span className={`sentence sentence--${piece.status}`}>{piece.text}</span>
         )}
-        {piece.closesUnsupported && (
-          <span className="unsupported-label">
+        {piece.closes && (
+          <span className={`doubt-label doubt-label--${piece.closes.status}`}>
             <WarningIcon />
-            {t("answer.unsupportedSentence")}
+            {doubtText(piece.closes, t)}
           </span>
         )}
       </Fragment>

@@ -43,6 +43,7 @@ export function CitationReference({ citation, source, onOpen }: Props) {
       onClick={() =>
         onOpen({
           documentId,
+          version: citation.version ?? null,
           span: citation.span ?? source?.passage ?? null,
           doubt: checked ? null : (citation.reason ?? "not_supported"),
         })

@@ -17,7 +17,11 @@ export function ExtractList({ extracts, onOpen }: { extracts: Extracts; onOpen: 
             </span>
             <span lang="fr">{extract.document.title}</span>
           </h4>
-          <SourceFacts document={extract.document} headingPath={extract.passage.heading_path} />
+          <SourceFacts
+            document={extract.document}
+            headingPath={extract.passage.heading_path}
+            page={extract.page}
+          />
           <blockquote lang="fr" cite={extract.document.url}>{extract.text}</blockquote>
           <Button
             type="button"
@@ -26,6 +30,7 @@ export function ExtractList({ extracts, onOpen }: { extracts: Extracts; onOpen: 
             onClick={() =>
               onOpen({
                 documentId: extract.document.id,
+                version: extract.version,
                 span: { start: extract.start, end: extract.end },
                 doubt: null,
               })

@@ -11,7 +11,7 @@ export function SourceList({ sources, onOpen }: { sources: Source[]; onOpen: Ope
     <details className="source-list" open>
       <summary>{t("sources.title", { count: sources.length })}</summary>
       <ol>
-        {sources.map(({ number, document, passage }) => (
+        {sources.map(({ number, document, passage, version, page }) => (
           <li key={number}>
             <span className="number" aria-hidden="true">
               {number}
@@ -24,6 +24,7 @@ export function SourceList({ sources, onOpen }: { sources: Source[]; onOpen: Ope
                 onClick={() =>
                   onOpen({
                     documentId: document.id,
+                    version: version.number,
                     span: { start: passage.start, end: passage.end },
                     doubt: null,
                   })
@@ -32,7 +33,7 @@ export function SourceList({ sources, onOpen }: { sources: Source[]; onOpen: Ope
                 <span className="visually-hidden">{t("sources.number", { number })}</span>
                 <span lang="fr">{document.title}</span>
               </button>
-              <SourceFacts document={document} headingPath={passage.heading_path} />
+              <SourceFacts document={document} headingPath={passage.heading_path} page={page} />
             </div>
           </li>
         ))}

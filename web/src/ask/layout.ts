@@ -13,9 +13,9 @@ function splitLines(pieces: readonly Piece[]): Piece[][] {
     const parts = piece.text.split("\n");
     parts.forEach((text, index) => {
       if (index > 0) lines.push([]);
-      const closes = piece.closesUnsupported && index === parts.length - 1;
+      const closes = index === parts.length - 1 ? piece.closes : null;
       if (text !== "" || closes) {
-        lines.at(-1)?.push({ ...piece, text, closesUnsupported: closes });
+        lines.at(-1)?.push({ ...piece, text, closes });
       }
     });
   }
@@ -31,7 +31,7 @@ function withoutBullet(line: readonly Piece[]): Piece[] | null {
     const dropped = Math.min(left, piece.text.length);
     left -= dropped;
     const kept = piece.text.slice(dropped);
-    return kept === "" && !piece.closesUnsupported ? [] : [{ ...piece, text: kept }];
+    return kept === "" && !piece.closes ? [] : [{ ...piece, text: kept }];
   });
 }
 
@@ -40,7 +40,7 @@ export function layAnswer(pieces: readonly Piece[]): AnswerBlock[] {
   const blocks: AnswerBlock[] = [];
   let current: AnswerBlock | null = null;
   for (const line of splitLines(pieces)) {
-    if (line.every((piece) => piece.text.trim() === "" && !piece.closesUnsupported)) {
+    if (line.every((piece) => piece.text.trim() === "" && !piece.closes)) {
       current = null;
       continue;
     }

@@ -11,6 +11,7 @@ function cite(number: number, start: number, end: number): Citation {
     status: "checked",
     reason: null,
     found_in: null,
+    version: null,
     document_id: "d",
     passage_id: 1,
     span: null,
@@ -35,7 +36,7 @@ const joined = (text: string, sentences: Sentence[]) =>
 describe("cutAnswer", () => {
   it("leaves everything pending before any judgement", () => {
     expect(cutAnswer("Bonjour.", [])).toEqual([
-      { text: "Bonjour.", status: "pending", citation: null, closesUnsupported: false },
+      { text: "Bonjour.", status: "pending", citation: null, closes: null },
     ]);
   });
 
@@ -62,7 +63,7 @@ describe("cutAnswer", () => {
       sentence(0, 9, "unsupported", [cite(1, 5, 8)]),
       sentence(10, 15, "supported"),
     ]);
-    expect(pieces.filter((piece) => piece.closesUnsupported).map((piece) => piece.text)).toEqual([
+    expect(pieces.filter((piece) => piece.closes).map((piece) => piece.text)).toEqual([
       ".",
     ]);
   });
@@ -99,6 +100,6 @@ describe("layAnswer", () => {
   it("keeps the label of an unsupported sentence that ends with a line", () => {
     const blocks = layAnswer(cutAnswer("- Faux.\n", [sentence(0, 8, "unsupported")]));
     const pieces = blocks.flatMap((block) => (block.kind === "list" ? block.items : block.lines));
-    expect(pieces.flat().some((piece) => piece.closesUnsupported)).toBe(true);
+    expect(pieces.flat().some((piece) => piece.closes)).toBe(true);
   });
 });

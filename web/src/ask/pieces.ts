@@ -4,13 +4,20 @@ import { CodePointText } from "../text/codepoints";
 /** How a piece of the answer was judged; `pending` text has not been judged yet. */
 export type PieceStatus = SentenceStatus | "pending";
 
+/** A sentence that its sources don't support, or not wholly. */
+export interface Doubt {
+  status: "unsupported" | "partly";
+  /** What they don't say, where only that is missing. */
+  missing: string[];
+}
+
 /** A run of the answer's text with one status, or one citation marker. */
 export interface Piece {
   text: string;
   status: PieceStatus;
   citation: Citation | null;
-  /** True for the last piece of an unsupported sentence, after which its label is shown. */
-  closesUnsupported: boolean;
+  /** Set on the last piece of a sentence that isn't wholly supported: its label follows. */
+  closes: Doubt | null;
 }
 
 /**
@@ -51,11 +58,13 @@ export function cutAnswer(text: string, sentences: readonly Sentence[]): Piece[]
       text: answer.slice({ start, end }),
       status: start >= judgedUntil ? "pending" : (sentence?.status ?? "neutral"),
       citation: marker ?? null,
-      closesUnsupported: false,
+      closes: null,
     };
     pieces.push(piece);
-    if (sentence?.status === "unsupported") lastOf.set(sentence, piece);
+    if (sentence) lastOf.set(sentence, piece);
   }
-  for (const piece of lastOf.values()) piece.closesUnsupported = true;
+  for (const [{ status, missing = [] }, piece] of lastOf) {
+    if (status === "unsupported" || status === "partly") piece.closes = { status, missing };
+  }
   return pieces;
 }

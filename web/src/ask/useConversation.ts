@@ -1,15 +1,19 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { ask } from "../api/ask";
 import { asFailure } from "../api/failure";
-import { fail, isRunning, newTurn, receive, stop, type Turn } from "./turn";
+import type { Choice } from "../api/types";
+import { earlier, fail, isRunning, newTurn, receive, stop, type Turn } from "./turn";
 
 export interface Conversation {
   /** Oldest first. */
   turns: Turn[];
   /** The turn whose answer is coming, if any. */
   running: Turn | null;
-  send: (question: string) => void;
+  /** Asks; `chosen`: the case that the reader says to be theirs. */
+  send: (question: string, chosen?: Choice | null) => void;
   stopAnswer: () => void;
+  /** Starts anew: what was asked before doesn't count any more. */
+  clear: () => void;
 }
 
 /** Asking again in the place of a question that failed before anything came. */
@@ -20,23 +24,26 @@ function withoutRetried(turns: Turn[], question: string): Turn[] {
 }
 
 /** The questions and answers of this visit; one answer comes at a time. */
-export function useConversation(language: string): Conversation {
+export function useConversation(language: string, collections: string[] | null): Conversation {
   const [turns, setTurns] = useState<Turn[]>([]);
+  const before = useRef(turns);
+  before.current = turns;
   const controller = useRef<AbortController | null>(null);
   const nextId = useRef(1);
 
   useEffect(() => () => controller.current?.abort(), []);
 
   const send = useCallback(
-    (question: string) => {
+    (question: string, chosen: Choice | null = null) => {
       if (controller.current) return;
       const abort = new AbortController();
       controller.current = abort;
       const id = nextId.current++;
       const change = (step: (turn: Turn) => Turn) =>
         setTurns((all) => all.map((turn) => (turn.id === id ? step(turn) : turn)));
-      setTurns((all) => [...withoutRetried(all, question), newTurn(id, question)]);
-      ask(question, language, (event) => change((turn) => receive(turn, event)), abort.signal)
+      const asked = { question, turns: earlier(before.current), collections, case: chosen };
+      setTurns((all) => [...withoutRetried(all, question), newTurn(id, question, chosen)]);
+      ask(asked, language, (event) => change((turn) => receive(turn, event)), abort.signal)
         .catch((error: unknown) => {
           if (abort.signal.aborted) change(stop);
           else change((turn) => fail(turn, asFailure(error)));
@@ -45,10 +52,14 @@ export function useConversation(language: string): Conversation {
           controller.current = null;
         });
     },
-    [language],
+    [language, collections],
   );
 
   const stopAnswer = useCallback(() => controller.current?.abort(), []);
+  const clear = useCallback(() => {
+    controller.current?.abort();
+    setTurns([]);
+  }, []);
   const last = turns.at(-1);
-  return { turns, running: last && isRunning(last) ? last : null, send, stopAnswer };
+  return { turns, running: last && isRunning(last) ? last : null, send, stopAnswer, clear };
 }

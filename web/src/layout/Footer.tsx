@@ -28,11 +28,18 @@ export function Footer({ status }: { status: Status | undefined }) {
           </p>
         </>
       )}
-      <p>
-        <a href="#/admin" data-testid="admin-link">
-          {t("footer.administration")}
-        </a>
-      </p>
+      <ul className="footer__links">
+        <li>
+          <a href="#/collections" data-testid="collections-link">
+            {t("footer.collections")}
+          </a>
+        </li>
+        <li>
+          <a href="#/admin" data-testid="admin-link">
+            {t("footer.administration")}
+          </a>
+        </li>
+      </ul>
     </footer>
   );
 }

@@ -41,6 +41,43 @@ function Heading({ rank, children }: { rank: number; children: ReactNode }) {
   return <Tag>{children}</Tag>;
 }
 
+/** Its first row names the columns, its first column the rows; wider than the panel, it scrolls. */
+function Table({ rows: [head = [], ...rows] }: { rows: Run[][][] }) {
+  const { t } = useTranslation();
+  return (
+    <div className="table" role="region" tabIndex={0} aria-label={t("source.table")}>
+      <table>
+        <thead>
+          <tr>
+            {head.map((runs, index) => (
+              <th key={index} scope="col">
+                <Runs runs={runs} />
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((cells, row) => (
+            <tr key={row}>
+              {cells.map((runs, index) =>
+                index === 0 ? (
+                  <th key={index} scope="row">
+                    <Runs runs={runs} />
+                  </th>
+                ) : (
+                  <td key={index}>
+                    <Runs runs={runs} />
+                  </td>
+                ),
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
 /** A document drawn by its structure, its text untouched, with the cited span marked. */
 export function DocumentBody({ source, cited }: { source: SourceDocument; cited: Span | null }) {
   const { t } = useTranslation();
@@ -77,6 +114,8 @@ export function DocumentBody({ source, cited }: { source: SourceDocument; cited:
       case "list":
         return <Items items={element.items} />;
       case "table":
+        return <Table rows={element.rows} />;
+      case "rows":
         return (
           <ul className="rows">
             {element.rows.map((runs, index) => (

@@ -1,6 +1,6 @@
 import { Button } from "@gouvfr-lasuite/cunningham-react";
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { fetchDocument } from "../api/client";
 import { asFailure } from "../api/failure";
@@ -8,8 +8,10 @@ import { formatDate } from "../i18n/format";
 import { CrossIcon } from "../layout/icons";
 import { FailureNotice } from "../layout/FailureNotice";
 import { Notice } from "../layout/Notice";
+import { Tabs } from "../layout/Tabs";
 import { DocumentBody } from "./DocumentBody";
 import { DocumentFacts } from "./DocumentFacts";
+import { PageView } from "./PageView";
 import type { SourceTarget } from "./target";
 
 interface Props {
@@ -38,14 +40,16 @@ function scrollToCited(scroller: HTMLElement, covering: boolean) {
   });
 }
 
-/** A document beside the answer, opened at the place that was cited. */
+/** A document beside the answer, opened at the place that was cited: its text, or its page. */
 export function SourcePanel({ target, covering, onClose }: Props) {
   const { t, i18n } = useTranslation();
   const title = useRef<HTMLHeadingElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
+  const [view, setView] = useState<"text" | "page">("text");
   const { data, error, refetch } = useQuery({
-    queryKey: ["document", target.documentId, i18n.language],
-    queryFn: ({ signal }) => fetchDocument(target.documentId, i18n.language, signal),
+    queryKey: ["document", target.documentId, target.version, i18n.language],
+    queryFn: ({ signal }) =>
+      fetchDocument(target.documentId, i18n.language, signal, target.version),
     staleTime: 5 * 60_000,
     networkMode: "always",
     retry: false,
@@ -53,8 +57,9 @@ export function SourcePanel({ target, covering, onClose }: Props) {
 
   useEffect(() => title.current?.focus({ preventScroll: !covering }), [target, covering]);
   useEffect(() => {
-    if (data && scroller.current) scrollToCited(scroller.current, covering);
-  }, [data, target, covering]);
+    if (data && view === "text" && scroller.current) scrollToCited(scroller.current, covering);
+  }, [data, target, covering, view]);
+  const body = data && <DocumentBody source={data} cited={target.span} />;
 
   return (
     <section
@@ -100,7 +105,29 @@ export function SourcePanel({ target, covering, onClose }: Props) {
       >
         {error && <FailureNotice failure={asFailure(error)} onRetry={() => void refetch()} />}
         {data && <DocumentFacts source={data} />}
-        {data && <DocumentBody source={data} cited={target.span} />}
+        {data?.drawable ? (
+          <Tabs
+            label={t("source.views")}
+            tabs={[
+              { name: "text", title: t("source.asText") },
+              { name: "page", title: t("source.asPage") },
+            ]}
+            shown={view}
+            onShow={setView}
+          >
+            {view === "text" ? (
+              body
+            ) : (
+              <PageView
+                place={{ documentId: target.documentId, version: data.version }}
+                pages={data.pages}
+                cited={target.span}
+              />
+            )}
+          </Tabs>
+        ) : (
+          body
+        )}
       </div>
     </section>
   );

@@ -25,7 +25,7 @@ const cited = (runs: Run[]) =>
     .join("");
 
 const runsOf = (element: Element | undefined): Run[] => {
-  if (!element || element.kind === "list" || element.kind === "table") throw new Error("no runs");
+  if (!element || !("runs" in element)) throw new Error("no runs");
   return element.runs;
 };
 
@@ -77,7 +77,7 @@ describe("outline", () => {
     const { text, blocks } = build(["row", 0, "a | b"], ["row", 0, "c | d"]);
     expect(outline(text, blocks, { start: 2, end: 9 })).toEqual([
       {
-        kind: "table",
+        kind: "rows",
         rows: [
           [
             { text: "a ", cited: false },
@@ -87,6 +87,24 @@ describe("outline", () => {
             { text: "c |", cited: true, closes: true },
             { text: " d", cited: false },
           ],
+        ],
+      },
+    ]);
+  });
+
+  it("makes a table of rows whose cells are known, and marks what is cited across them", () => {
+    const { text, blocks } = build(["row", 0, "a | b"], ["row", 0, "c | d"]);
+    const cells = blocks.map(({ start }) => [
+      [start, start + 1],
+      [start + 4, start + 5],
+    ]) as [number, number][][];
+    const known = blocks.map((block, index) => ({ ...block, cells: cells[index]! }));
+    expect(outline(text, known, { start: 2, end: 7 })).toEqual([
+      {
+        kind: "table",
+        rows: [
+          [[{ text: "a", cited: false }], [{ text: "b", cited: true, opens: true }]],
+          [[{ text: "c", cited: true, closes: true }], [{ text: "d", cited: false }]],
         ],
       },
     ]);

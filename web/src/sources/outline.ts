@@ -20,7 +20,8 @@ export type Element =
   | { kind: "heading" | "case"; rank: number; runs: Run[] }
   | { kind: "paragraph" | "note"; runs: Run[] }
   | { kind: "list"; items: ListItem[] }
-  | { kind: "table"; rows: Run[][] };
+  | { kind: "rows"; rows: Run[][] }
+  | { kind: "table"; rows: Run[][][] };
 
 const FIRST_RANK = 3;
 const LAST_RANK = 6;
@@ -41,6 +42,24 @@ function addItem(items: ListItem[], depth: number, item: ListItem): void {
   else items.push(item);
 }
 
+function itemRuns({ runs, children }: ListItem): Run[] {
+  return [...runs, ...children.flatMap(itemRuns)];
+}
+
+/** Everything that an element says, in order. */
+function runsOf(element: Element): Run[] {
+  switch (element.kind) {
+    case "list":
+      return element.items.flatMap(itemRuns);
+    case "rows":
+      return element.rows.flat();
+    case "table":
+      return element.rows.flat(2);
+    default:
+      return element.runs;
+  }
+}
+
 /**
  * The drawable outline of a document, its cited span marked, across blocks where it crosses them.
  *
@@ -51,10 +70,8 @@ export function outline(text: string, blocks: readonly Block[], cited: Span | nu
   const source = new CodePointText(text);
   const elements: Element[] = [];
   const ranks: { level: number; rank: number }[] = [];
-  const marked: Run[] = [];
   for (const block of blocks) {
     const runs = cutRuns(source, block, cited);
-    marked.push(...runs.filter((run) => run.cited));
     const last = elements.at(-1);
     switch (block.kind) {
       case "heading":
@@ -72,13 +89,18 @@ export function outline(text: string, blocks: readonly Block[], cited: Span | nu
         break;
       }
       case "row":
-        if (last?.kind === "table") last.rows.push(runs);
-        else elements.push({ kind: "table", rows: [runs] });
+        if (block.cells && block.cells.length > 0) {
+          const cells = block.cells.map(([start, end]) => cutRuns(source, { start, end }, cited));
+          if (last?.kind === "table") last.rows.push(cells);
+          else elements.push({ kind: "table", rows: [cells] });
+        } else if (last?.kind === "rows") last.rows.push(runs);
+        else elements.push({ kind: "rows", rows: [runs] });
         break;
       default:
         elements.push({ kind: block.kind, runs });
     }
   }
+  const marked = elements.flatMap(runsOf).filter((run) => run.cited);
   const [first] = marked;
   const last = marked.at(-1);
   if (first) first.opens = true;
