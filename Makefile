@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS ?= travail
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all lint bench-retrieval bench-citations bench-gateway bench web lock clean bench-dispatch
+.PHONY: demo test test-all lint bench-retrieval bench-citations bench-answerability bench-injections bench-reading bench-gateway bench web lock clean bench-dispatch
 
 demo: $(VENV)/installed web/dist/index.html
 	@exec $(BIN)/chappe demo
@@ -24,6 +24,16 @@ bench-retrieval: $(VENV)/installed
 
 bench-citations: $(VENV)/installed
 	@$(BIN)/python benchmarks/citations/run.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(ARCHIVES),--archives "$(ARCHIVES)")
+
+bench-answerability: $(VENV)/installed
+	@$(BIN)/python benchmarks/answerability/run.py $(if $(QUESTIONS),--questions "$(QUESTIONS)") $(if $(FIT),--fit)
+
+bench-injections: $(VENV)/installed
+	@$(BIN)/python benchmarks/injections/run.py $(if $(CASES),--cases "$(CASES)") $(if $(EMBEDDED),--embedded)
+
+# Makes environments of several gigabytes (docling) in the folder WORK, or in a temporary one.
+bench-reading: $(VENV)/installed
+	@$(BIN)/python benchmarks/reading/run.py $(if $(WORK),--work "$(WORK)") $(if $(CANDIDATES),--candidates $(CANDIDATES))
 
 bench-gateway: $(VENV)/installed
 	@$(BIN)/python benchmarks/gateway/run.py
