@@ -17,6 +17,7 @@ from chappe.core import telemetry
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.gateway import Gateway
+from chappe.gateway.catalogue.encoding import encoding
 from chappe.identity.access import SYSTEM, Actor, readable_collections, require
 from chappe.knowledge.analysis import terms
 from chappe.knowledge.fusion import Ranking, fuse
@@ -104,11 +105,16 @@ class Search:
             asyncio.to_thread(_by_meaning, snapshot, scope, ground.generation, vector),
             asyncio.to_thread(_identified, snapshot, scope, query),
         )
-        fused = _first(fuse(by_word, by_meaning), first)
+        fused = _first(self.rank(by_word, by_meaning, ground), first)
         hits = await self._hits(actor, fused, dict(by_word), dict(by_meaning), limit)
         took = time.perf_counter() - began
         telemetry.SEARCH_SECONDS.observe(took)
         return SearchResult(hits, vector is not None, took * 1000)
+
+    def rank(self, by_word: Ranking, by_meaning: Ranking, ground: Ground) -> Ranking:
+        """One ranking of both halves; how much the dense one counts follows its model."""
+        share = encoding(ground.generation.model).share if ground.generation else None
+        return fuse(by_word, by_meaning, share)
 
     async def lexical(
         self, query: str, collections: Sequence[int], date: dt.date | None = None
@@ -191,7 +197,9 @@ class Search:
         self, actor: Actor, query: str, generation: Generation
     ) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
         asker = replace(SYSTEM, level=actor.level)
-        vector = (await self._gateway.embed(asker, [query], model=generation.model))[0]
+        (vector,) = await self._gateway.embed(
+            asker, [query], model=generation.model, purpose="query"
+        )
         values = np.frombuffer(vector, "<f4")
         if len(values) != generation.dimensions:
             raise ChappeError(

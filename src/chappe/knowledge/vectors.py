@@ -35,6 +35,11 @@ def literal(vector: bytes) -> str:
     return "[" + ",".join(f"{value:.6g}" for value in np.frombuffer(vector, "<f4").tolist()) + "]"
 
 
+def embedded_text(title: str, headings: Sequence[str], body: str) -> str:
+    """What the encoder reads of a passage: its document's title, its last heading, its words."""
+    return "\n".join((title, *headings[-1:], body))[:_TEXT_LIMIT]
+
+
 async def count_missing(database: Database, collection_id: int) -> int:
     """Vectors that passages of a collection lack: one of each generation, of the first to be."""
     async with database.session() as session:
@@ -131,13 +136,14 @@ async def _fill(
         # What is sensitive goes to models that are cleared for it, or to none.
         for level in sorted({row[1] for row in rows}):
             some = [row for row in rows if row[1] == level]
-            texts = [
-                "\n".join((title, *headings[-1:], body))[:_TEXT_LIMIT]
-                for _, _, title, headings, body in some
-            ]
+            texts = [embedded_text(title, headings, body) for _, _, title, headings, body in some]
             await gateway.wait_no_chat(YIELD_SECONDS)
             vectors = await gateway.embed(
-                replace(SYSTEM, level=level), texts, "batch", model=generation.model
+                replace(SYSTEM, level=level),
+                texts,
+                "batch",
+                model=generation.model,
+                purpose="passage",
             )
             if any(len(vector) != 4 * generation.dimensions for vector in vectors):
                 raise ChappeError(
