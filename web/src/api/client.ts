@@ -12,7 +12,7 @@ export function headers(language: string): Record<string, string> {
 }
 
 interface Call {
-  method?: "GET" | "PUT" | "POST" | "DELETE";
+  method?: "GET" | "PUT" | "POST" | "PATCH" | "DELETE";
   body?: unknown;
   /** The version (`etag`) that was seen of what is changed; null: there was none. */
   seen?: string | null | undefined;

@@ -4,6 +4,9 @@ import { useTranslation } from "react-i18next";
 import { Reading } from "../admin/parts/Reading";
 import { formatNumber } from "../i18n/format";
 import { DocumentTable } from "./DocumentTable";
+import { SettingsPart } from "./SettingsPart";
+import { SharingPart } from "./SharingPart";
+import { SourcePart } from "./SourcePart";
 import type { Collection, DocumentState } from "./types";
 import { UploadArea } from "./UploadArea";
 import { underWay, useDocuments } from "./useCollections";
@@ -35,7 +38,8 @@ export function CollectionPart({ collection, heading, onSaid }: Props) {
   const [trail, setTrail] = useState<string[]>([]);
   const after = trail.at(-1) ?? null;
   const query = useDocuments(collection.slug, { state, q, after });
-  const mayEdit = collection.role !== "reader";
+  const mayEdit = collection.role === "editor" || collection.role === "owner";
+  const rules = collection.role === "owner" || collection.role === "administrator";
 
   useEffect(() => {
     const timer = setTimeout(() => {
@@ -127,6 +131,9 @@ export function CollectionPart({ collection, heading, onSaid }: Props) {
           </>
         )}
       </Reading>
+      {rules && <SourcePart collection={collection} />}
+      {rules && <SharingPart collection={collection} />}
+      {rules && <SettingsPart collection={collection} />}
     </section>
   );
 }

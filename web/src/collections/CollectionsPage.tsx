@@ -3,6 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { KeyForm } from "../access/KeyForm";
 import { ConfirmProvider } from "../admin/parts/Confirm";
+import { Announce } from "../admin/parts/useAction";
 import { asFailure, isUnauthorised } from "../api/failure";
 import { useStatus } from "../corpus/useStatus";
 import { FailureNotice } from "../layout/FailureNotice";
@@ -118,7 +119,9 @@ export default function CollectionsPage({ place }: { place: CollectionPlace }) {
             </ol>
           </nav>
         )}
-        <ConfirmProvider>{body()}</ConfirmProvider>
+        <Announce.Provider value={say}>
+          <ConfirmProvider>{body()}</ConfirmProvider>
+        </Announce.Provider>
         <p role="status" className="result" data-testid="result">
           {said}
         </p>

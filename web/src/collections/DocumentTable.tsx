@@ -25,7 +25,7 @@ export function DocumentTable({ collection, documents, onSaid }: Props) {
   const client = useQueryClient();
   const confirm = useContext(Confirm);
   const [failure, setFailure] = useState<Failure | null>(null);
-  const mayEdit = collection.role !== "reader";
+  const mayEdit = collection.role === "editor" || collection.role === "owner";
 
   const act = async (document: CollectedDocument, method: "POST" | "DELETE", done: string) => {
     setFailure(null);

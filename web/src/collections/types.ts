@@ -59,3 +59,34 @@ export interface DocumentVersion {
   number: number;
   created_at: string;
 }
+
+/** To whom a collection is shared. */
+export interface Grant {
+  kind: "person" | "group" | "organisation";
+  id: string;
+  name: string;
+  role: "reader" | "editor";
+}
+
+/** What a load brought. */
+export interface LoadReport {
+  state: "running" | "done" | "failed" | "cancelled";
+  added: number;
+  changed: number;
+  unchanged: number;
+  removed: number;
+  failed: number;
+  started_at: string;
+  finished_at: string | null;
+  detail: Record<string, unknown>;
+}
+
+/** What keeps a collection in line by itself. */
+export interface Source {
+  id: number;
+  name: string;
+  spec: { kind: string };
+  next_run_at: string | null;
+  /** Its newest run. */
+  last: LoadReport | null;
+}

@@ -66,3 +66,20 @@ export function useVersions(documentId: string) {
     retry: false,
   });
 }
+
+/** What `/api/collections/SLUG/PATH` gives; read again after `everyMs`, where that isn't false. */
+export function useOfCollection<T>(
+  slug: string,
+  path: string,
+  everyMs: (data: T | undefined) => number | false = () => false,
+) {
+  const { i18n } = useTranslation();
+  return useQuery({
+    queryKey: [COLLECTIONS, slug, path, i18n.language],
+    queryFn: ({ signal }) =>
+      callJson<T>(`/api/collections/${encodeURIComponent(slug)}/${path}`, i18n.language, { signal }),
+    refetchInterval: ({ state }) => everyMs(state.data),
+    networkMode: "always",
+    retry: false,
+  });
+}
