@@ -125,9 +125,8 @@ def write_pptx(truth: Truth, path: Path) -> None:
 def write_odp(truth: Truth, path: Path) -> None:
     file = odfdo.Document("presentation")
     file.body.clear()
-    for index, (heading, parts) in enumerate(
-        [(Part("heading", truth.title, 1), []), *_sections(truth)]
-    ):
+    sections = [(Part("heading", truth.title, 1), []), *_sections(truth)]
+    for index, (heading, parts) in enumerate(sections):
         page = odfdo.DrawPage(f"p{index}", name=f"Diapo {index}")
         page.append(odfdo.Frame.text_frame(heading.text, presentation_class="title"))
         lines = [part.text for part in parts if part.kind != "table"]
@@ -278,8 +277,7 @@ def write_epub(truth: Truth, path: Path) -> None:
 def write_eml(truth: Truth, path: Path) -> None:
     mail = EmailMessage()
     mail["Subject"], mail["From"], mail["To"] = truth.title, "mairie@exemple.fr", "a@exemple.fr"
-    mail.set_content("Voir la version HTML.")
-    mail.add_alternative(f"<html><body>{as_html(truth)}</body></html>", subtype="html")
+    mail.set_content(f"<html><body>{as_html(truth)}</body></html>", subtype="html")
     path.write_bytes(mail.as_bytes())
 
 

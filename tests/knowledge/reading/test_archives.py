@@ -243,6 +243,16 @@ def test_truncated_office_files(tmp_path: Path, make: Callable[[Path], Path], ke
     assert refused(path) == "broken"
 
 
+def test_a_file_saved_as_strict_is_the_same(tmp_path: Path) -> None:
+    usual = b"http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    strict = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
+    path = word(tmp_path)
+    for part in ("word/document.xml", "word/styles.xml"):
+        changed(path, part, lambda data: data.replace(usual, strict))
+    found = read(path).document
+    assert found is not None and found.text == "Bonjour."
+
+
 def test_a_wrong_extension_is_read_by_its_content(tmp_path: Path) -> None:
     path = word(tmp_path).rename(tmp_path / "a.pdf")
     found = read(path).document

@@ -160,6 +160,15 @@ def test_plain_text(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.csv", "a.html"])
+def test_what_is_too_long_is_cut_and_said(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("<html>" * name.endswith("l") + "élève ; classe\n" * 1_000, encoding="utf-8")
+    found = document(path, limits=Limits(text_chars=1_000))
+    assert 500 < len(found.text) <= 1_000
+    assert [(issue.code, issue.loss) for issue in found.issues] == [("truncated", True)]
+
+
 FRENCH = [
     "Où déposer sa déclaration à la mairie ? « L’été » coûte 5 €.",
     "École élémentaire d’Évry : œuvre, naïf, Noël, ambiguë.",

@@ -2,6 +2,7 @@ import copy
 from pathlib import Path
 
 from pptx import Presentation
+from pptx.dml.color import RGBColor
 from pptx.presentation import Presentation as Show
 from pptx.util import Inches, Pt
 
@@ -95,3 +96,20 @@ def test_numbered_paragraphs_and_groups(tmp_path: Path) -> None:
         ("item", 1, "a) déposer"),
         ("item", 1, "b) signer"),
     ]
+
+
+def test_white_text_is_hidden_on_a_bare_slide_only(tmp_path: Path) -> None:
+    show = Presentation()
+    for filled in (False, True):
+        slide = show.slides.add_slide(show.slide_layouts[6])
+        box = slide.shapes.add_textbox(Inches(1), Inches(1), Inches(4), Inches(1))
+        box.text_frame.text = "Vu. "
+        run = box.text_frame.paragraphs[0].add_run()
+        run.text = "Blanc."
+        run.font.color.rgb = RGBColor(255, 255, 255)
+        if filled:
+            box.fill.solid()
+            box.fill.fore_color.rgb = RGBColor(0, 0, 128)
+    found = document(saved(show, tmp_path))
+    assert found.text == "Vu.\n\nVu. Blanc."
+    assert found.metadata["hidden_text"] == ["Blanc."]

@@ -8,6 +8,7 @@ import pytest
 import xlwt
 from hypothesis import given
 from hypothesis import strategies as st
+from openpyxl.comments import Comment
 from openpyxl.styles import Font, PatternFill
 
 from chappe.knowledge.reading import cell_formats
@@ -86,6 +87,7 @@ def test_a_workbook(tmp_path: Path) -> None:
         sheet.cell(line, 3).number_format = "0.0%"
         sheet.cell(line, 4).number_format = "dd/mm/yyyy"
     sheet["A6"], sheet["B6"], sheet["A7"], sheet["B7"] = "Oui", True, "Erreur", "#N/A"
+    sheet["A4"].comment = Comment("Hors subvention", "Élise")
     book.create_sheet("Vide")
     last = book.create_sheet("Effectifs")
     last["B2"], last["C2"], last["B3"], last["C3"] = "Service", "Agents", "Voirie", 12
@@ -105,6 +107,7 @@ def test_a_workbook(tmp_path: Path) -> None:
         ("row", 0, "Voirie | 12"),
     ]
     assert found.metadata["page_kind"] == "sheet"
+    assert found.metadata["comments"] == [{"cell": "A4", "text": "Hors subvention"}]
     assert found.metadata["page_names"] == ["Budget", "Vide", "Effectifs"]
     assert [page.text for page in found.pages] == ["text", "empty", "text"]
     third = found.pages[2]

@@ -134,6 +134,13 @@ class Composer:
         self._blocks.append(Block(kind, level, start, self._length, within, cells))
         return True
 
+    def cut(self, text: str) -> str:
+        """As much of a text as is read; where that isn't all, the document says so."""
+        if len(text) <= self._limits.text_chars:
+            return text
+        self.issue("truncated", loss=True)
+        return text[: self._limits.text_chars]
+
     def _truncate(self) -> None:
         if not self.full:
             self.full = True

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from chappe.knowledge.reading.composition import Composer
-from chappe.knowledge.reading.encoding import decode
+from chappe.knowledge.reading.encoding import read_text
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.model import ReadingError, ReadResult
 from chappe.knowledge.reading.sheets import Row, SheetComposer
@@ -27,11 +27,8 @@ _FIGURE = re.compile(
 
 def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     """Read the file as one table. ``metadata``: its delimiter, and whether it has a header."""
-    text = decode(path.read_bytes())
     composer = Composer(limits)
-    if len(text) > limits.text_chars:
-        text = text[: limits.text_chars].rpartition("\n")[0]
-        composer.issue("truncated", loss=True)
+    text = composer.cut(read_text(path, limits))
     # Excel's own first line, which says the delimiter.
     declared = re.match(r"sep=(.)\r?\n", text)
     if declared:

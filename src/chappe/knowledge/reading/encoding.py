@@ -8,9 +8,12 @@ text, and others are guessed by charset-normalizer when they make nothing of it.
 from __future__ import annotations
 
 import codecs
+import re
+from pathlib import Path
 
 from charset_normalizer import from_bytes
 
+from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.model import ReadingError
 
 _MARKS = (
@@ -25,6 +28,21 @@ _FRENCH_ENCODINGS = ("cp1252", "iso8859-15", "mac_roman", "cp850")
 _FRENCH = frozenset("àâäçéèêëîïôöùûüÿæœÀÂÄÇÉÈÊËÎÏÔÖÙÛÜŸÆŒ")
 _SIGNS = frozenset("«»’‘“”–—…€°§²³·•\u00a0")
 _SAMPLE_BYTES = 256 * 1024
+
+
+def read_text(path: Path, limits: Limits, declared: re.Pattern[bytes] | None = None) -> str:
+    """The text of a file as far as it may be long; ``declared`` finds where it says its encoding.
+
+    Compare its length with ``limits.text_chars``: what is longer was cut and must be cut again.
+
+    Raises:
+        ReadingError: as :func:`decode`.
+    """
+    with path.open("rb") as file:
+        # No character has more bytes in any encoding.
+        data = file.read(4 * limits.text_chars + 4)
+    found = declared.search(data[:4096]) if declared else None
+    return decode(data, found[1].decode("ascii") if found else None)
 
 
 def decode(data: bytes, declared: str | None = None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from chappe.knowledge.document import normalise
 from chappe.knowledge.reading.composition import Composer
-from chappe.knowledge.reading.encoding import decode
+from chappe.knowledge.reading.encoding import read_text
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.markup import Element, parse_html
 from chappe.knowledge.reading.model import ReadingError, ReadResult
@@ -48,10 +48,8 @@ _META = {"author": "author", "description": "description", "keywords": "keywords
 
 def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     """Read a page, in the encoding that it says, else the one that it looks like."""
-    data = path.read_bytes()
-    declared = _DECLARED.search(data[:4096])
-    root = parse_html(decode(data, declared[1].decode("ascii") if declared else None))
     composer = Composer(limits)
+    root = parse_html(composer.cut(read_text(path, limits, _DECLARED)))
     title, metadata = describe(root)
     compose(composer, root)
     if not len(composer):

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from chappe.knowledge.document import normalise
 from chappe.knowledge.reading import html
 from chappe.knowledge.reading.composition import Composer
-from chappe.knowledge.reading.encoding import decode
+from chappe.knowledge.reading.encoding import read_text
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.markup import parse_html
 from chappe.knowledge.reading.model import ReadingError, ReadResult
@@ -24,7 +24,8 @@ _FIELD = re.compile(r"^([A-Za-z][\w -]{0,40}):[ \t]+(\S.*)$", re.MULTILINE)
 
 def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     """Read the file; plain fields of a front matter are metadata, ``title`` among them."""
-    text = decode(path.read_bytes())
+    composer = Composer(limits)
+    text = composer.cut(read_text(path, limits))
     metadata: dict[str, Any] = {}
     front = _FRONT_MATTER.match(text)
     if front:
@@ -32,10 +33,6 @@ def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
         fields = {key.lower(): value.strip("\"' ") for key, value in _FIELD.findall(front[1])}
         metadata = {key: normalise(value) for key, value in fields.items()}
     title = str(metadata.pop("title", ""))
-    composer = Composer(limits)
-    if len(text) > limits.text_chars:
-        text = text[: limits.text_chars]
-        composer.issue("truncated", loss=True)
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     html.compose(composer, parse_html(f"<body>{parser.render(text)}</body>"))
     if not len(composer):

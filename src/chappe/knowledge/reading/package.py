@@ -21,6 +21,18 @@ _HARMLESS_BYTES = 8 * 1024 * 1024
 # A part of an office file is held in memory while it is parsed, as a tree about five times as big.
 _TREE_BYTES = 64 * 1024 * 1024
 
+# Files saved as « strict » are the same under other names.
+_STRICT = b"http://purl.oclc.org/ooxml/"
+_NAMESPACES = tuple(
+    (_STRICT + part, b"http://schemas.openxmlformats.org/" + usual)
+    for part, usual in (
+        (b"wordprocessingml/main", b"wordprocessingml/2006/main"),
+        (b"drawingml/main", b"drawingml/2006/main"),
+        (b"presentationml/main", b"presentationml/2006/main"),
+        (b"officeDocument/math", b"officeDocument/2006/math"),
+    )
+)
+
 _IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".gif", ".bmp", ".webp")
 
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError)
@@ -99,7 +111,11 @@ class Package:
 
     def xml(self, name: str) -> Element:
         """A part parsed as XML. Raises :class:`ReadingError` as `bytes` and `parse_xml` do."""
-        return parse_xml(self.bytes(name))
+        data = self.bytes(name)
+        if _STRICT in data[:8192]:
+            for strict, usual in _NAMESPACES:
+                data = data.replace(strict, usual)
+        return parse_xml(data)
 
     def xml_or_none(self, name: str) -> Element | None:
         """An optional part: ``None`` where the package hasn't any."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from chappe.knowledge.document import normalise
-from chappe.knowledge.reading import office, progress
+from chappe.knowledge.reading import office, pptx_colors, progress
 from chappe.knowledge.reading.composition import Composer
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.markup import Element, local
@@ -62,6 +62,8 @@ class _Reader:
         self._composer = composer
         self._part = office.main_part(package)
         self.title = ""
+        # Whether white text of the slide has nothing behind it.
+        self._bare = False
         self.footers: dict[str, None] = {}
         self.comments: list[dict[str, Any]] = []
 
@@ -84,6 +86,7 @@ class _Reader:
                 self._composer.issue("hidden_slide", page)
                 self._composer.hide(" ".join(t.text or "" for t in slide.iter(_A + "t")))
             else:
+                self._bare = pptx_colors.is_bare(self._package, part, slide)
                 self._slide(slide)
                 self._notes(part)
             self._composer.end_page(width, height)
@@ -163,7 +166,8 @@ class _Reader:
             text = _run_text(run)
             properties = run.find(_A + "rPr")
             size = "" if properties is None else properties.get("sz") or ""
-            if size.isdigit() and int(size) <= _TINY:
+            tiny = size.isdigit() and int(size) <= _TINY
+            if tiny or (self._bare and pptx_colors.is_white(properties)):
                 self._composer.hide(text)
             else:
                 parts.append(text)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from chappe.knowledge.reading.composition import Composer
-from chappe.knowledge.reading.encoding import decode
+from chappe.knowledge.reading.encoding import read_text
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.model import ReadingError, ReadResult
 
@@ -20,11 +20,7 @@ _TAB = 4
 def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     """Read the file in the encoding that it looks like."""
     composer = Composer(limits)
-    text = decode(path.read_bytes())
-    if len(text) > limits.text_chars:
-        text = text[: limits.text_chars]
-        composer.issue("truncated", loss=True)
-    compose(composer, text)
+    compose(composer, composer.cut(read_text(path, limits)))
     if not len(composer):
         raise ReadingError("empty")
     return ReadResult(composer.document(Path(name).stem, MEDIA_TYPE))

@@ -84,7 +84,7 @@ class Sheet:
 
     def hides(self, element: Element) -> bool:
         """Whether an element isn't seen, for reasons of its own."""
-        if element.get("hidden") is not None or element.get("aria-hidden") == "true":
+        if element.get("hidden") is not None:
             return True
         if _SCREEN_READER & set((element.get("class") or "").split()):
             return True

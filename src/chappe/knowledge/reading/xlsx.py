@@ -27,6 +27,7 @@ _S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _STRICT_S = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})$")
+_COMMENTS = re.compile(r"xl/comments\d*\.xml$|xl/comments/")
 _MAX_SHARED_CHARS = 60_000_000
 
 
@@ -51,8 +52,18 @@ def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     title, metadata = office.properties(package)
     if not len(composer):
         raise ReadingError("empty")
-    metadata |= {"page_kind": "sheet", "page_names": names}
+    metadata |= {"page_kind": "sheet", "page_names": names, "comments": _comments(package)}
     return ReadResult(composer.document(title or Path(name).stem, MEDIA_TYPE, metadata))
+
+
+def _comments(package: Package) -> list[dict[str, str]]:
+    found = []
+    for part in package.names():
+        if _COMMENTS.match(part):
+            for each in package.xml(part).iter("{*}comment"):
+                if text := normalise(_string(each)):
+                    found.append({"cell": each.get("ref") or "", "text": text})
+    return found
 
 
 @dataclass(slots=True)
