@@ -2,7 +2,7 @@
 
 import pytest
 
-from chappe.knowledge.analysis import identifiers, terms
+from chappe.knowledge.analysis import fold, identifiers, terms
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from chappe.knowledge.analysis import identifiers, terms
         ("cerfa 12100*02", "CERFA 12100 * 02"),
         ("qu'aujourd'hui", "aujourd’hui"),
         ("l'œuvre", "oeuvre"),
+        ("C.D.D.", "CDD"),
     ],
 )
 def test_same_terms(one: str, other: str) -> None:
@@ -39,3 +40,12 @@ def test_a_number_is_not_an_article() -> None:
         "l112-3",
         "d1142-2-1",
     ]
+
+
+@pytest.mark.parametrize("text", ["Mon fils a 2 ans", "il y a 1200 salariés", "plan d 3", "A 4-5"])
+def test_a_letter_and_a_number_are_not_an_article(text: str) -> None:
+    assert identifiers(text) == []
+
+
+def test_accents_of_all_kinds_go() -> None:
+    assert fold("Çà où Œuvre ﬁn été naïf") == "ca ou oeuvre fin ete naif"

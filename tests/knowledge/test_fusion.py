@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chappe.knowledge.fusion import fuse
+from chappe.knowledge.fusion import DENSE_SHARE, calibrated_share, fuse
 
 rankings = st.dictionaries(
-    st.integers(0, 50), st.floats(0.01, 100, allow_nan=False), max_size=20
+    st.integers(0, 50), st.integers(1, 10_000).map(lambda score: score / 100), max_size=20
 ).map(lambda found: sorted(found.items(), key=lambda item: -item[1]))
 
 
@@ -33,3 +33,18 @@ def test_agreement_wins() -> None:
     lexical = [(1, 10.0), (2, 9.9), (3, 1.0)]
     dense = [(2, 0.9), (3, 0.5), (1, 0.1)]
     assert fuse(lexical, dense)[0][0] == 2
+
+
+def test_a_passage_without_the_words_is_worth_less_than_one_with_some() -> None:
+    lexical, dense = [(1, 10.0), (2, 5.0)], [(2, 0.9), (3, 0.9), (1, 0.8)]
+    scores = dict(fuse(lexical, dense, 0.5))
+    assert scores[2] > scores[3]
+
+
+def test_the_share_follows_the_encoder() -> None:
+    one, other = [(1, 3.0)], [(2, 0.9), (1, 0.1)]
+    assert calibrated_share([(one, other, 2)] * 20) > DENSE_SHARE
+    one, other = [(1, 3.0), (2, 1.0)], [(2, 0.9), (1, 0.1)]
+    assert calibrated_share([(one, other, 1)] * 20) < DENSE_SHARE
+    assert calibrated_share([(one, one, 1)] * 20) == DENSE_SHARE
+    assert calibrated_share([]) == DENSE_SHARE

@@ -13,10 +13,22 @@ import snowballstemmer
 
 _STEMMER = snowballstemmer.stemmer("french")
 
-_IDENTIFIER = re.compile(r"\b([lrdac])\.?\s?\*?\s?(\d{1,5}(?:-\d{1,4})*)\b(?!\s?(?:€|%))", re.I)
+# « L. 1222-10 », « l 1222-10 », « R*112-9 », « L1152 »; not « il y a 2 ans »: a letter apart from a
+# plain number needs its point.
+_IDENTIFIER = re.compile(
+    r"\b([lrdac])(?:\.\s?\*?\s?|\*\s?|(?=\d)|\s(?=\d{3,5}-\d))"
+    r"(\d{1,5}(?:-\d{1,4})*)\b(?!\s?(?:€|%))",
+    re.I,
+)
+# « C.D.D. » is « CDD ».
+_ACRONYM = re.compile(r"\b(?:[A-Z]\.){2,}(?![a-z])")
 _FORM = re.compile(r"\b(\d{5})\s?\*\s?(\d{2})\b")
 _THOUSANDS = re.compile(r"(?<=\d)[ \u00a0\u202f](?=\d{3}\b)")
 _WORD = re.compile(r"\w+(?:[-‑]\w+)*", re.UNICODE)
+
+# Marks that stand on a letter (accents among them), of the scripts in use.
+_MARKS = "".join(mark for mark in map(chr, range(0x300, 0x10000)) if unicodedata.combining(mark))
+_COMBINING = re.compile(f"[{_MARKS}]+")
 
 STOP_WORDS = frozenset(
     [
@@ -215,7 +227,7 @@ STOP_WORDS = frozenset(
 def fold(text: str) -> str:
     """Lower case without accents (NFKD, combining marks dropped)."""
     decomposed = unicodedata.normalize("NFKD", text.lower().replace("œ", "oe").replace("æ", "ae"))
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    return decomposed if decomposed.isascii() else _COMBINING.sub("", decomposed)
 
 
 @lru_cache(maxsize=200_000)
@@ -235,6 +247,7 @@ def terms(text: str) -> list[str]:
     text = unicodedata.normalize("NFKC", text.replace("’", "'").replace("\u00ad", ""))
     found = identifiers(text)
     text = _IDENTIFIER.sub(" ", text)
+    text = _ACRONYM.sub(lambda match: match.group().replace(".", "") + " ", text)
     found += [f"{form}*{version}" for form, version in _FORM.findall(text)]
     text = _THOUSANDS.sub("", text)
     for match in _WORD.finditer(text):

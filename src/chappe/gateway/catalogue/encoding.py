@@ -35,7 +35,7 @@ class Encoding:
 # benchmarks/retrieval.py on three sets of questions (docs/benchmarks.md).
 _FAMILIES: tuple[tuple[str, Encoding], ...] = (
     (r"e5.*instruct", Encoding(f"Instruct: {_TASK}\nQuery: ")),
-    (r"multilingual-e5-small", Encoding("query: ", "passage: ", 0.5)),
+    (r"multilingual-e5-small", Encoding("query: ", "passage: ", 0.7)),
     (r"\be5\b|-e5-", Encoding("query: ", "passage: ")),
     (r"use-multilingual", Encoding(share=0.25)),
     (r"embeddinggemma", Encoding("task: search result | query: ", "title: none | text: ")),
