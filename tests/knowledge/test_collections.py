@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from reportlab.pdfgen.canvas import Canvas
 
 from knowledge.collection_world import World, world
 
@@ -229,3 +231,58 @@ async def test_what_is_wrong_with_an_upload_is_said(database_url: str, tmp_path:
         assert [d["name"] for d in listed["documents"]] == ["first.txt"]
         left = list((tmp_path / "reading").iterdir())
         assert left == []
+
+
+async def test_a_page_is_drawn_with_the_place_of_what_is_cited(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    drawn = BytesIO()
+    canvas = Canvas(drawn, pagesize=(400, 300))
+    canvas.drawString(100, 200, "Le badge coûte douze euros.")
+    canvas.showPage()
+    canvas.drawString(100, 200, "Une autre page.")
+    canvas.save()
+    form = [("files", ("guide.pdf", drawn.getvalue()))]
+    taken = await two.call("lyon/ana", "POST", f"collections/{slug}/documents", files=form)
+    path = f"documents/{taken.json()[0]['id']}"
+    await two.settled()
+    document = (await two.call("lyon/ana", "GET", path)).json()
+    assert document["state"] == "ready" and document["drawable"]
+    assert [(page["number"], page["width"]) for page in document["pages"]] == [(1, 400), (2, 400)]
+    start = document["text"].index("douze")
+    [box] = (
+        await two.call("lyon/ana", "GET", f"{path}/boxes?start={start}&end={start + 5}")
+    ).json()
+    assert box["page"] == 1 and 100 < box["left"] < box["right"] < 300
+    assert 80 < box["top"] < box["bottom"] < 110
+    image = await two.call("lyon/ana", "GET", f"{path}/pages/2.png?width=200")
+    assert image.headers["content-type"] == "image/png"
+    assert Image.open(BytesIO(image.content)).size == (200, 150)
+    for query, status in (
+        ("pages/3.png", 404), ("pages/0.png", 404), ("pages/1.png?width=99999", 422),
+        ("boxes?start=5&end=2", 422), ("boxes?start=0&end=999999", 422),
+        ("boxes?start=0&end=1&version=2", 404),
+    ):  # fmt: skip
+        assert (await two.call("lyon/ana", "GET", f"{path}/{query}")).status_code == status, query
+
+
+async def test_documents_are_listed_page_by_page_and_searched_by_name(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    files = {f"note_{number}": f"texte {number}".encode() for number in range(7)}
+    await two.upload("lyon/ana", slug, **files)
+    await two.settled()
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = (
+            await two.call("lyon/ana", "GET", f"collections/{slug}/documents?limit=3{after}")
+        ).json()
+        seen += [document["name"] for document in page["documents"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert seen == [f"note_{number}.txt" for number in reversed(range(7))]
+    for query, expected in (("note_3", 1), ("TE_3", 1), ("%", 0), ("te%3", 0), ("\\", 0)):
+        page = await two.call(
+            "lyon/ana", "GET", f"collections/{slug}/documents", params={"q": query}
+        )
+        assert len(page.json()["documents"]) == expected, query

@@ -198,3 +198,118 @@ async def test_a_collection_that_goes_takes_nothing_in(desk: Desk) -> None:
 
     await until(gone)
     assert desk.blobs() == []
+
+
+async def test_the_same_file_from_several_at_once_is_one_document(desk: Desk) -> None:
+    async def give(content: bytes, place: int) -> tuple[uuid.UUID, str]:
+        path = desk.folder / f"given{place}"
+        path.write_bytes(content)
+        item = Incoming(desk.collection_id, "a.txt", "a.txt", path)
+        return await receive(desk.database, desk.originals, item)
+
+    given = await asyncio.gather(*(give(b"one", place) for place in range(5)))
+    assert len({document for document, _ in given}) == 1
+    assert sorted(outcome for _, outcome in given) == ["added", *["unchanged"] * 4]
+    assert len(desk.blobs()) == 1
+    two = await asyncio.gather(*(give(f"two {place}".encode(), place) for place in range(3)))
+    assert [outcome for _, outcome in two] == ["changed"] * 3
+    desk.start()
+    assert await desk.settled() == {"a.txt": "ready"}
+    [(served,)] = await desk.rows(
+        "select count(*) from document_version where superseded_at is null and read_at is not null"
+    )
+    assert served == 1 and len(await desk.rows("select 1 from passage")) == 1
+
+
+async def test_several_workers_read_each_document_once(desk: Desk) -> None:
+    for number in range(20):
+        await desk.give(f"{number}.txt", f"texte {number}".encode())
+    second = DocumentWork(
+        desk.settings, desk.database, desk.gateway, desk.gateway.connections, desk.originals
+    )
+    desk.start()
+    second.start()
+    try:
+        assert set((await desk.settled()).values()) == {"ready"}
+    finally:
+        await second.stop()
+    assert await desk.rows("select max(attempts) from document") == [(0,)]
+    assert await desk.rows("select count(*), count(distinct document_id) from passage") == [
+        (20, 20)
+    ]
+
+
+async def test_a_worker_that_stops_gives_back_what_it_was_reading(desk: Desk) -> None:
+    for number in range(30):
+        await desk.give(f"{number}.txt", f"texte {number}".encode())
+    desk.start()
+
+    async def begun() -> bool:
+        return len(await desk.rows("select 1 from document where state = 'ready'")) >= 3
+
+    await until(begun)
+    await desk.stop()
+    states = set((await desk.states()).values())
+    assert states == {"ready", "received"}, "nothing is left as being read"
+    desk.start()
+    assert set((await desk.settled()).values()) == {"ready"}
+
+
+async def test_one_that_no_worker_survives_fails_in_the_end(desk: Desk) -> None:
+    await desk.give("a.txt", b"one")
+    await desk.rows("update document set state = 'reading', attempts = 5 returning 1")
+    desk.start()
+    assert await desk.settled() == {"a.txt": "failed"}
+    [(reason,)] = await desk.rows("select reason from document")
+    assert reason["code"] == "reading.crashed"
+
+
+async def test_what_stands_in_the_way_is_told_and_tried_again(desk: Desk) -> None:
+    await desk.give("a.txt", b"one")
+    [blob] = desk.blobs()
+    hidden = blob.with_name("elsewhere")
+    blob.rename(hidden)
+    blob.mkdir()  # the store answers, and not with a file
+    desk.start()
+
+    async def told() -> bool:
+        rows = await desk.rows("select reason from document where reason is not null")
+        return bool(rows)
+
+    await until(told)
+    [(state, reason)] = await desk.rows("select state, reason from document")
+    assert state in ("received", "failed"), reason
+    assert reason["code"] in ("errors.originals_unreachable.title", "reading.original_missing")
+    blob.rmdir()
+    hidden.rename(blob)
+    await desk.rows(
+        "update document set state = 'received', awaits = 0, awaits_from = now() returning 1"
+    )
+    assert await desk.settled() == {"a.txt": "ready"}
+
+
+async def test_it_is_ready_when_it_is_found_by_meaning_too(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = Settings(embedded_chat=False, data_dir=tmp_path)
+    gateway = Gateway(settings, database.url)
+    await gateway.start(("embedding",))
+    await gateway.wait_ready(120)
+    assert gateway.encoder is not None
+    async with database.session() as session:
+        collection_id = await session.scalar(
+            text(
+                "insert into collection (slug, title, public) values ('c', 'C', true) returning id"
+            )
+        )
+    assert isinstance(collection_id, int)
+    desk = Desk(database, settings, gateway, Originals(settings), collection_id, tmp_path)
+    await desk.give("a.txt", "Le télétravail est ouvert aux agents.".encode())
+    await desk.give("vide.txt", b"")
+    desk.start()
+    try:
+        assert await desk.settled() == {"a.txt": "ready", "vide.txt": "failed"}
+        assert len(await desk.rows("select 1 from embedding")) == 1
+    finally:
+        await desk.stop()
+        await gateway.stop()
