@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chappe.knowledge.document import normalise
+from chappe.knowledge.reading import progress
 from chappe.knowledge.reading.composition import MAX_CELLS, Composer
 from chappe.knowledge.sources.tables import Cell
+
+
+# A long sheet gets on, though its only page isn't done.
+_ROWS_PER_PAGE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class SheetComposer:
         self._named = False
         self._group: list[Row] = []
         self._held = 0
-        self._last = 0
+        self._last = self._rows = 0
         # Column -> the last row that a merged cell covers, its text and its columns.
         self._covering: dict[int, tuple[int, str, int]] = {}
         self._hidden_rows = self._hidden_cells = 0
@@ -62,6 +67,9 @@ class SheetComposer:
         self._last = row.number
         self._group.append(Row(row.number, cells, merged))
         self._held += len(cells)
+        self._rows += 1
+        if self._rows % _ROWS_PER_PAGE == 0:
+            progress.page_done()
 
     def hide_row(self, number: int, texts: Sequence[str]) -> None:
         """Leave out a hidden row; the table goes on below it."""
