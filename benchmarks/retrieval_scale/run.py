@@ -142,7 +142,9 @@ async def measure_share(
         nearest.append(
             len({k for k, _ in ours} & {k for k, _ in by_meaning}) / max(1, len(by_meaning))
         )
-        best = [key for key, _ in search.rank(by_word, by_meaning, ground)][:10]
+        fused = search.rank(by_word, by_meaning, ground)
+        ranked, _, _ = await search.ordered(actor, query, fused, [], 10)
+        best = [key for key, _ in ranked]
         overlaps.append(len(set(best) & set(answer[:10])) / max(1, len(best)))
     times.sort()
     return {

@@ -18,7 +18,12 @@ async def search(request: Request, actor: CurrentActor, body: SearchRequest) -> 
         body.limit,
         date=body.date,
         filters=body.filters,
+        neighbours=body.neighbours,
     )
     return SearchResponse(
-        query=body.query, hits=result.hits, dense=result.dense, took_ms=round(result.took_ms, 2)
+        query=body.query,
+        hits=result.hits,
+        dense=result.dense,
+        took_ms=round(result.took_ms, 2),
+        reranked=result.reranked,
     )

@@ -35,6 +35,7 @@ class SearchRequest(BaseModel):
         None, description="law as it was in force on this day; none: today"
     )
     filters: SearchFilters | None = None
+    neighbours: int = Field(0, ge=0, le=3, description="passages on each side of a hit")
 
 
 class DocumentSummary(BaseModel):
@@ -67,23 +68,30 @@ class Scores(BaseModel):
     lexical: float | None
     dense: float | None
     fused: float
+    final: float | None = Field(None, description="what hits are ordered by; null: not searched")
 
 
 class Hit(BaseModel):
-    """A passage that was found."""
+    """A passage that was found. `neighbours`: passages beside it, when they were asked for."""
 
     document: DocumentSummary
     passage: PassageView
     scores: Scores
+    neighbours: list[PassageView] = []
 
 
 class SearchResponse(BaseModel):
-    """Hits, best first. `dense` is false when the encoder could not be used."""
+    """Hits, best first.
+
+    `dense` is false when the encoder could not be used; `reranked` is true when a reranking model
+    of the catalogue ordered the first ones.
+    """
 
     query: str
     hits: list[Hit]
     dense: bool
     took_ms: float
+    reranked: bool = False
 
 
 class BlockView(BaseModel):

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sqlalchemy import text
@@ -19,6 +20,7 @@ from chappe.core.errors import ChappeError
 from chappe.gateway import Gateway
 from chappe.gateway.catalogue.encoding import encoding
 from chappe.identity.access import SYSTEM, Actor, readable_collections, require
+from chappe.knowledge import hits, ranking, reranking
 from chappe.knowledge.analysis import terms
 from chappe.knowledge.fusion import Ranking, fuse
 from chappe.knowledge.generations import Generation
@@ -27,7 +29,8 @@ from chappe.knowledge.index.follower import Index
 from chappe.knowledge.index.rows import Scope
 from chappe.knowledge.index.store import Snapshot
 from chappe.knowledge.indexing import numbers, own_number
-from chappe.knowledge.schemas import DocumentSummary, Hit, PassageView, Scores, SearchFilters
+from chappe.knowledge.ranking import POOL
+from chappe.knowledge.schemas import DocumentSummary, Hit, Scores, SearchFilters
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +42,12 @@ _IDENTIFIED = 20
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Hits best first, whether the dense half took part, and the time in milliseconds."""
+    """Hits best first, whether the dense half and a reranking model took part, milliseconds."""
 
     hits: list[Hit]
     dense: bool
     took_ms: float
+    reranked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,13 @@ class Search:
         *,
         date: dt.date | None = None,
         filters: SearchFilters | None = None,
+        neighbours: int = 0,
     ) -> SearchResult:
         """The best passages for a query.
 
         Args:
             date: the day whose law is asked for; none: today.
+            neighbours: so many passages on each side of a hit come with it.
 
         Raises:
             ChappeError: `scope_missing`, `unknown_collection`, `index_building` or
@@ -105,11 +111,16 @@ class Search:
             asyncio.to_thread(_by_meaning, snapshot, scope, ground.generation, vector),
             asyncio.to_thread(_identified, snapshot, scope, query),
         )
-        fused = _first(self.rank(by_word, by_meaning, ground), first)
-        hits = await self._hits(actor, fused, dict(by_word), dict(by_meaning), limit)
+        fused = self.rank(by_word, by_meaning, ground)
+        ranked, found, reranked = await self.ordered(actor, query, fused, first, limit)
+        scores = (dict(by_word), dict(by_meaning), dict(fused))
+        result = [self._hit(found[key], score, *scores) for key, score in ranked]
+        if neighbours:
+            async with self._database.session() as session:
+                await hits.add_neighbours(session, result, found, neighbours)
         took = time.perf_counter() - began
         telemetry.SEARCH_SECONDS.observe(took)
-        return SearchResult(hits, vector is not None, took * 1000)
+        return SearchResult(result, vector is not None, took * 1000, reranked)
 
     def rank(self, by_word: Ranking, by_meaning: Ranking, ground: Ground) -> Ranking:
         """One ranking of both halves; how much the dense one counts follows its model."""
@@ -223,48 +234,61 @@ class Search:
             log.warning("search_without_dense", extra={"reason": error.code})
             return None
 
-    async def _hits(
+    async def ordered(
+        self, actor: Actor, query: str, fused: Ranking, first: Sequence[int], limit: int
+    ) -> tuple[Ranking, hits.Rows, bool]:
+        """The best of a fused ranking in their last order, their rows; did a model order them.
+
+        Args:
+            first: passages that come before all others.
+        """
+        pool = [*dict.fromkeys([*first, *(key for key, _ in fused[:POOL])])]
+        async with self._database.session() as session:
+            found = await hits.read(session, actor, pool)
+        ranked, reranked = await self._order(actor, query, found, fused)
+        documents = {key: row.id for key, row in found.items()}
+        return ranking.diversify(_first(ranked, first), documents)[:limit], found, reranked
+
+    async def _order(
+        self, actor: Actor, query: str, found: hits.Rows, fused: Ranking
+    ) -> tuple[Ranking, bool]:
+        """The passages of the pool with their text at hand; whether a model ordered them."""
+        candidates = [hits.candidate(row) for row in found.values()]
+        scores = dict(fused)
+        known = [(key, scores.get(key, 0.0)) for key in found]
+        ranked = await asyncio.to_thread(ranking.rerank, query, candidates, known)
+        read = [found[key] for key, _ in ranked[: reranking.READ]]
+        relevance = await reranking.relevance(
+            self._gateway,
+            actor,
+            max((row.level for row in read), default=0),
+            query,
+            [f"{row.title}\n{' '.join(row.heading_path)}\n{row.passage_text}" for row in read],
+        )
+        if relevance is None:
+            return ranked, False
+        by_model = {row.passage_id: value for row, value in zip(read, relevance, strict=True)}
+        return ranking.with_model(ranked, by_model), True
+
+    def _hit(
         self,
-        actor: Actor,
-        ranked: Ranking,
+        row: Row[Any],
+        score: float,
         by_word: dict[int, float],
         by_meaning: dict[int, float],
-        limit: int,
-    ) -> list[Hit]:
-        best = ranked[:limit]
-        async with self._database.session() as session:
-            # The index decides nothing: what it gave goes through the gate once more.
-            rows = await session.execute(
-                text(f"""
-                    select p.id as passage_id, p.start_at, p.end_at, p.heading_path,
-                           substr(v.text, p.start_at + 1, p.end_at - p.start_at) as passage_text,
-                           d.id, d.external_id, v.title, v.url, v.date, d.kind, v.theme_path,
-                           collection.slug
-                    from passage p
-                    join document_version v on v.id = p.version_id
-                    join document d on d.id = v.document_id
-                    join collection on collection.id = p.collection_id
-                    where p.id = any(:ids) and {readable_collections(actor)}
-                """),  # noqa: S608
-                {"ids": [key for key, _ in best]},
-            )
-            found = {row.passage_id: row for row in rows}
-        # A passage may have been replaced between the ranking and now: it is left out.
-        return [
-            Hit(
-                document=self.summary(found[key]),
-                passage=PassageView(
-                    id=key,
-                    text=found[key].passage_text,
-                    start=found[key].start_at,
-                    end=found[key].end_at,
-                    heading_path=found[key].heading_path,
-                ),
-                scores=Scores(lexical=by_word.get(key), dense=by_meaning.get(key), fused=score),
-            )
-            for key, score in best
-            if key in found
-        ]
+        fused: dict[int, float],
+    ) -> Hit:
+        key = row.passage_id
+        return Hit(
+            document=self.summary(row),
+            passage=hits.passage_view(row),
+            scores=Scores(
+                lexical=by_word.get(key),
+                dense=by_meaning.get(key),
+                fused=fused.get(key, 0.0),
+                final=score,
+            ),
+        )
 
     def summary(self, row: Row[tuple[object, ...]]) -> DocumentSummary:
         """A document's summary from a row that has its columns and its collection's `slug`."""
@@ -317,13 +341,8 @@ def _identified(snapshot: Snapshot, scope: Scope, query: str) -> list[int]:
     return found
 
 
-def _first(ranking: Ranking, identified: Sequence[int]) -> list[tuple[int, float]]:
+def _first(ranked: Ranking, identified: Sequence[int]) -> list[tuple[int, float]]:
     """The ranking with what was asked for by its number before all else."""
-    scores = dict(ranking)
-    best = max(scores.values(), default=1.0)
-    front = sorted(identified, key=lambda key: (-scores.get(key, 0.0), key))
-    there = set(front)
-    # A score is at least that of whatever comes after it.
-    return [(key, max(best, 1.0)) for key in front] + [
-        (key, score) for key, score in ranking if key not in there
-    ]
+    there = set(identified)
+    front = [(key, score) for key, score in ranked if key in there]
+    return front + [(key, score) for key, score in ranked if key not in there]

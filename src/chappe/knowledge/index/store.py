@@ -206,6 +206,9 @@ class Store:
         if manifest["format"] != FORMAT:
             raise IndexUnusableError(f"format {manifest['format']}, not {FORMAT}")
         snapshot = Snapshot(Position(manifest["identity"], manifest["seq"], manifest["token"]))
+        if self.writable:
+            # What a kill left half written.
+            self._sweep({entry["folder"] for entry in manifest["segments"]})
         for entry in manifest["segments"]:
             arrays = {
                 name: self._map(entry["folder"], name, *described)
