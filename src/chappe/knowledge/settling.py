@@ -7,9 +7,10 @@ twice, after a kill or a lost connection, changes nothing the second time.
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -104,13 +105,13 @@ async def settle_words(
                 "title": document.title,
                 "date": document.date,
                 "text": document.text,
-                "blocks": json.dumps([asdict(block) for block in document.blocks]),
+                "blocks": _json(document.blocks),
                 "metadata": json.dumps(document.metadata),
                 "media_type": read.media_type,
-                "pages": json.dumps([asdict(page) for page in read.pages]),
+                "pages": _json(read.pages),
                 "boxes": read.boxes.to_bytes() if len(read.boxes) else None,
-                "issues": json.dumps(storable([asdict(issue) for issue in issues])),
-                "hidden": json.dumps(read.hidden),
+                "issues": json.dumps(storable(msgspec.to_builtins(list(issues)))),
+                "hidden": _json(read.hidden),
             },
         )
         await write(
@@ -250,3 +251,7 @@ async def _settle(session: AsyncSession, documents: Sequence[uuid.UUID], state: 
 def _reason(key: str, values: Mapping[str, Any]) -> str:
     plain = {name: str(value) for name, value in values.items()}
     return json.dumps(storable({"code": key, "values": plain}))
+
+
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(list(values)).decode()

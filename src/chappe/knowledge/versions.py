@@ -7,9 +7,9 @@ Of any other document the newest version is served; the ones before stay readabl
 import json
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -125,7 +125,7 @@ def _values(document: SourceDocument) -> dict[str, Any]:
     values = {name: getattr(document, name) for name in _SAME}
     values["theme_path"] = list(document.theme_path)
     # As they come back from the database: lists, and no tuples.
-    values["blocks"] = json.loads(json.dumps([asdict(block) for block in document.blocks]))
+    values["blocks"] = msgspec.json.decode(msgspec.json.encode(document.blocks))
     return values
 
 
