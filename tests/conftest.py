@@ -23,11 +23,13 @@ from gateway_tower import Tower, tower
 
 _TOGETHER = {
     "tests/browser/test_admin.py": "administered",
+    "tests/browser/test_collections.py": "demo",
     "tests/browser/test_page.py": "demo",
     "tests/cli/test_commands.py": "loaded",
     "tests/gateway/test_faults.py": "demo",
     "tests/gateway/test_openai_api.py": "demo",
     "tests/server/test_api.py": "demo",
+    "tests/server/test_ask.py": "demo",
     "tests/server/test_file_search.py": "demo",
     "tests/server/test_mcp.py": "demo",
     "tests/server/test_openapi.py": "demo",

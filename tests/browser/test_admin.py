@@ -8,24 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 import support
+from browser_support import violations
 
 pytestmark = pytest.mark.browser
 
-AXE = support.ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 SECTIONS = ("live", "catalogue", "identity", "limits", "usage", "audit")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=30_000)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=support.chromium(), args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -69,21 +59,6 @@ def page(browser: Browser, administered: support.Running) -> Iterator[Page]:
     yield opened
     opened.context.close()
     assert not errors
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, by rule."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        """async () => {
-            const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
-                          "best-practice", "RGAAv4"];
-            const report = await axe.run(document, {runOnly: {type: "tag", values: tags}});
-            return report.violations.map((v) =>
-                v.id + ": " + v.nodes.map((n) => n.html.slice(0, 160)).join(" | "));
-        }"""
-    )
-    return list(found)
 
 
 def _go(page: Page, section: str) -> None:

@@ -2,58 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 import support
+from browser_support import violations
 
 pytestmark = pytest.mark.browser
 
 QUESTION = "Quelles pièces faut-il pour refaire sa carte d'identité ?"
-AXE = support.ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=30_000)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=support.chromium(), args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(locale="fr-FR", reduced_motion="reduce")
-    opened = context.new_page()
-    opened.set_default_timeout(20_000)
-    errors: list[str] = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    yield opened
-    context.close()
-    assert not errors
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, by rule."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(
-        """async () => {
-            const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
-                          "best-practice", "RGAAv4"];
-            const report = await axe.run(document, {runOnly: {type: "tag", values: tags}});
-            return report.violations.map((v) =>
-                v.id + ": " + v.nodes.map((n) => n.html.slice(0, 120)).join(" | "));
-        }"""
-    )
-    return list(found)
 
 
 def lines(scripted: support.Running) -> list[str]:

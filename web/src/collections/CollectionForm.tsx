@@ -47,7 +47,10 @@ export function CollectionForm({ onSaid, onClose }: Props) {
         method: "POST",
         body: { slug, title: title.trim(), description: description.trim(), level },
       });
-      await client.invalidateQueries({ queryKey: [COLLECTIONS] });
+      await Promise.all([
+        client.invalidateQueries({ queryKey: [COLLECTIONS] }),
+        client.invalidateQueries({ queryKey: ["status"] }),
+      ]);
       onSaid(t("collections.made", { title: made.title }));
       location.hash = addressOf(made.slug);
     } catch (error) {

@@ -12,7 +12,10 @@ export function useCollectionAction(): Action {
     (act, done) =>
       run(async () => {
         await act();
-        await client.invalidateQueries({ queryKey: [COLLECTIONS] });
+        await Promise.all([
+          client.invalidateQueries({ queryKey: [COLLECTIONS] }),
+          client.invalidateQueries({ queryKey: ["status"] }),
+        ]);
       }, done),
     [client, run],
   );
