@@ -1,3 +1,4 @@
+import copy
 import zipfile
 from pathlib import Path
 
@@ -171,6 +172,23 @@ def test_text_boxes_and_footnotes_follow_their_paragraph(tmp_path: Path) -> None
         ("note", 0, "Note 1 : Arrêté du 3 mars."),
         ("paragraph", 0, "La suite."),
     ]
+
+
+def test_a_text_box_in_a_cell_is_said_once(tmp_path: Path) -> None:
+    file = docx.Document()
+    made = file.add_table(1, 2)
+    made.cell(0, 0).text, made.cell(0, 1).text = "a", "b"
+    content = "<w:txbxContent><w:p><w:r><w:t>boîte</w:t></w:r></w:p></w:txbxContent>"
+    drawn = parse_xml(
+        f'<w:r {nsdecls("w")} xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">'
+        f"<mc:AlternateContent><mc:Choice><w:drawing>{content}</w:drawing></mc:Choice>"
+        f"<mc:Fallback><w:pict>{content}</w:pict></mc:Fallback></mc:AlternateContent></w:r>"
+    )
+    made.cell(0, 0).paragraphs[0]._p.append(drawn)
+    file.sections[0].header.paragraphs[0]._p.append(copy.deepcopy(drawn))
+    found = document(saved(file, tmp_path))
+    assert found.text == "a | b\n\nboîte"
+    assert found.metadata["running_headers"] == ["boîte"]
 
 
 def add_part(path: Path, kind: str, xml: str) -> None:

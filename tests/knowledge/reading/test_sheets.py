@@ -200,6 +200,8 @@ ODS = """<office:document-content
  xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
  xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
  xmlns:style="urn:oasis:names:tc:opendocument:xmlns:style:1.0"
+ xmlns:draw="urn:oasis:names:tc:opendocument:xmlns:drawing:1.0"
+ xmlns:dc="http://purl.org/dc/elements/1.1/"
  xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0">
 <office:automatic-styles><style:style style:name="h" style:family="table">
 <style:table-properties table:display="false"/></style:style></office:automatic-styles>
@@ -248,6 +250,21 @@ def test_hidden_sheets_and_merged_cells_of_open_document(tmp_path: Path) -> None
     assert table(found) == [["haut", "1"], ["haut", "2"]]
     assert "jamais lu" not in str(found)
     assert found.metadata["hidden_text"] == ["replié"]
+
+
+def test_comments_and_shapes_of_a_sheet_are_not_in_its_cells(tmp_path: Path) -> None:
+    sheets = (
+        '<table:table table:name="Vue"><table:shapes><draw:frame><draw:text-box><text:p>Encadré'
+        "</text:p></draw:text-box></draw:frame></table:shapes><table:table-row><table:table-cell>"
+        "<office:annotation><dc:creator>Élise</dc:creator><text:p>À revoir</text:p>"
+        "</office:annotation><text:p>un</text:p></table:table-cell><table:table-cell><text:p>deux"
+        "</text:p></table:table-cell></table:table-row></table:table>"
+    )
+    found = document(ods(tmp_path, sheets))
+    assert found.text == "Vue\n\nun | deux\n\nEncadré"
+    assert found.pages[0].end == len(found.text)
+    (comment,) = found.metadata["comments"]
+    assert (comment["author"], comment["text"]) == ("Élise", "À revoir")
 
 
 def test_an_old_workbook(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ class _Reader:
             for found, part in self._relations.values():
                 root = self._package.xml_or_none(part) if found == kind else None
                 if root is not None:
-                    lines = (normalise(self._text(p)) for p in root.iter(W + "p"))
+                    lines = (normalise(self._text(p)) for p in _paragraphs(root))
                     texts.append(" ".join(line for line in lines if line))
             self.metadata[key] = [text for text in dict.fromkeys(texts) if text]
         comments = self._related_xml("comments")
@@ -118,7 +118,7 @@ class _Reader:
             {
                 "author": each.get(W + "author") or "",
                 "date": each.get(W + "date") or "",
-                "text": normalise(" ".join(self._text(p) for p in each.iter(W + "p"))),
+                "text": normalise(" ".join(self._text(p) for p in _paragraphs(each))),
             }
             for each in (() if comments is None else comments)
         ]
@@ -209,7 +209,7 @@ class _Reader:
                 continue
             self._note_numbers[kind] += 1
             sign = str(self._note_numbers[kind])
-            text = normalise(" ".join(self._text(p) for p in note.iter(W + "p")))
+            text = normalise(" ".join(self._text(p) for p in _paragraphs(note)))
             if text:
                 self.composer.add("note", f"Note {sign} : {text}")
 
@@ -263,9 +263,7 @@ class _Reader:
                 kind = None if merge is None else merge.get(W + "val") or "continue"
                 shade = shaded(properties)
                 self._in_shade += shade
-                text = " ".join(
-                    normalise(self._text(paragraph)) for paragraph in cell.iter(W + "p")
-                )
+                text = " ".join(normalise(self._text(p)) for p in _paragraphs(cell, boxes=False))
                 self._in_shade -= shade
                 texts.append((text.strip(), int(span) if span.isdigit() else 1, kind))
             yield texts
@@ -329,6 +327,18 @@ class _Reader:
             if next(box.iterancestors(W + "txbxContent", drawing.tag), None) in (None, drawing)
         )
         self._boxes.extend(outer)
+
+
+def _paragraphs(parent: Element, *, boxes: bool = True) -> Iterator[Element]:
+    """The paragraphs inside an element, each once; without ``boxes``, not those of text boxes.
+
+    What is drawn is there twice, the second time for programs that can't draw it.
+    """
+    apart = [_MC + "Fallback"] if boxes else [_MC + "Fallback", W + "txbxContent"]
+    for paragraph in parent.iter(W + "p"):
+        above = next(paragraph.iterancestors(*apart, parent.tag))
+        if above is parent or above.tag == parent.tag:
+            yield paragraph
 
 
 def _cells(rows: Iterator[list[tuple[str, int, str | None]]]) -> list[list[Cell]]:

@@ -30,7 +30,11 @@ _INDEXES = frozenset(
                  "user-index", "alphabetical-index", "bibliography")
 )  # fmt: skip
 _THROUGH = frozenset({"section", "index-body", "list-header", "text-box", "body"})
-_NOT_TEXT = frozenset({"annotation-end", "tracked-changes", "forms", "bookmark", "ruby-text"})
+_NOT_TEXT = frozenset(
+    {"annotation-end", "tracked-changes", "forms", "bookmark", "ruby-text", "script"}
+)
+# Inside a cell, but not its own text.
+_APART = (TEXT + "note", OFFICE + "annotation", DRAW + "text-box")
 _MAX_REPEATS = 1_000
 MAX_COLUMNS_REPEATED = 1_000
 
@@ -125,7 +129,7 @@ class TextWriter:
                 self.blocks(child)
             elif child.tag.startswith(DRAW) and name not in ("page", "layer-set"):
                 self.frame(child)
-            self._write_after()
+            self.write_after()
 
     def _heading(self, element: Element) -> None:
         level = _int(element.get(TEXT + "outline-level"), 1)
@@ -169,9 +173,9 @@ class TextWriter:
                     text = normalise(self.line(child))
                     self._composer.add("item", f"{label} {text}".strip() if text else "", depth)
                     label = "" if text else label
-                self._write_after()
+                self.write_after()
 
-    def _write_after(self) -> None:
+    def write_after(self) -> None:
         """Notes and frames come after what they are anchored to."""
         while self._after:
             element = self._after.pop(0)
@@ -228,20 +232,22 @@ class TextWriter:
             elif name == "note" or child.tag.startswith(DRAW):
                 self._after.append(child)
             elif name == "annotation":
-                self.comments.append(
-                    {
-                        "author": normalise(child.findtext("{*}creator") or ""),
-                        "date": child.findtext("{*}date") or "",
-                        "text": normalise(
-                            " ".join("".join(p.itertext()) for p in child.iter(TEXT + "p"))
-                        ),
-                    }
-                )
+                self._comment(child)
             elif name in ("hidden-text", "hidden-paragraph"):
                 self._composer.hide("".join(child.itertext()))
             elif name not in _NOT_TEXT:
                 yield from self._piece("".join(child.itertext()), hidden)
             yield from self._piece(child.tail, hidden)
+
+    def _comment(self, annotation: Element) -> None:
+        paragraphs = ("".join(p.itertext()) for p in annotation.iter(TEXT + "p"))
+        self.comments.append(
+            {
+                "author": normalise(annotation.findtext("{*}creator") or ""),
+                "date": annotation.findtext("{*}date") or "",
+                "text": normalise(" ".join(paragraphs)),
+            }
+        )
 
     def _piece(self, text: str | None, hidden: bool) -> Iterator[str]:
         if text and hidden:
@@ -280,10 +286,18 @@ class TextWriter:
         return cells
 
     def cell(self, cell: Element) -> str:
-        """The text of a cell on one line, lists and inner tables included."""
-        return " ".join(
-            normalise(self.line(each)) for each in cell.iter(TEXT + "p", TEXT + "h")
-        ).strip()
+        """The text of a cell on one line, lists and inner tables included.
+
+        What is anchored in it (notes, frames) comes with :meth:`write_after`.
+        """
+        for annotation in cell.iterchildren(OFFICE + "annotation"):
+            self._comment(annotation)
+        parts = [
+            normalise(self.line(each))
+            for each in cell.iter(TEXT + "p", TEXT + "h")
+            if next(each.iterancestors(*_APART, cell.tag)) is cell
+        ]
+        return " ".join(part for part in parts if part)
 
 
 def table_rows(table: Element) -> Iterator[Element]:

@@ -78,6 +78,10 @@ class _Sheet:
             if self._sheet.full:
                 break
             number += repeats
+        self._sheet.end_tables()
+        for shapes in self._table.iterchildren(TABLE + "shapes"):
+            self._writer.blocks(shapes)
+        self._writer.write_after()
         self._sheet.end()
 
     def _cells(self, row: Element) -> tuple[dict[int, str], dict[int, tuple[int, int]]]:
@@ -110,7 +114,7 @@ class _Sheet:
         text = self._writer.cell(cell)
         kind, value = cell.get(OFFICE + "value-type") or "", cell.get(OFFICE + "value") or ""
         # Programs that write files without showing them put the bare value there.
-        shown = text or next(cell.iter(TEXT + "p"), None) is not None
+        shown = text or cell.find(TEXT + "p") is not None
         if shown and not (text and text == value):
             return text
         try:

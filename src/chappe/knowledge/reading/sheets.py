@@ -10,7 +10,6 @@ from chappe.knowledge.reading import progress
 from chappe.knowledge.reading.composition import MAX_CELLS, Composer
 from chappe.knowledge.sources.tables import Cell
 
-
 # A long sheet gets on, though its only page isn't done.
 _ROWS_PER_PAGE = 5_000
 
@@ -87,6 +86,15 @@ class SheetComposer:
     def repeats_beyond(self) -> None:
         """Say that a row stands more often in the file than it was written."""
         self._composer.issue("truncated", loss=True)
+
+    def end_tables(self) -> None:
+        """Write what is held; what else the sheet shows comes after."""
+        self._flush()
+
+    def paragraph(self, text: str) -> None:
+        """Add text that stands outside the cells."""
+        self._flush()
+        self._composer.add("paragraph", text)
 
     def end(self) -> None:
         """Finish the sheet."""

@@ -25,6 +25,7 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 _S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 _STRICT_S = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})$")
 _COMMENTS = re.compile(r"xl/comments\d*\.xml$|xl/comments/")
@@ -176,6 +177,10 @@ def _read_sheet(workbook: _Workbook, part: str, sheet: SheetComposer) -> None:
             sheet.row(Row(number, cells, merged.get(number, {})))
             if sheet.full:
                 break
+    for kind, drawing in workbook.package.related(part).values():
+        if kind == "drawing" and drawing in workbook.package:
+            for paragraph in workbook.package.xml(drawing).iter(_A + "p"):
+                sheet.paragraph("".join(text.text or "" for text in paragraph.iter(_A + "t")))
     sheet.end()
 
 
