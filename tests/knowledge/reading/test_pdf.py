@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reportlab.lib.pdfencrypt import StandardEncryption
-from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase.pdfmetrics import registerFont, stringWidth
 from reportlab.pdfbase.ttfonts import TTFont
 
@@ -36,9 +35,10 @@ from .pdf_samples import (
 )
 
 HEIGHT = A4[1]
+LIMITS = Limits()
 
 
-def read(path: Path, limits: Limits = Limits()) -> ReadDocument:
+def read(path: Path, limits: Limits = LIMITS) -> ReadDocument:
     document = pdf.read(path, path.name, limits, path.parent).document
     assert document is not None
     consistent(document)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chappe.knowledge.reading.limits import Limits
 
+_LAST_WORDS = 64 * 1024 * 1024
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWUSER = 0x10000000
@@ -32,13 +33,19 @@ def confine(limits: Limits) -> None:
         # The limit on address space counts what is mapped already (libraries, a shared cache).
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         room = mapped + limits.memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        resource.setrlimit(resource.RLIMIT_AS, (room, room + _LAST_WORDS))
     if _libc is not None:
         _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         # A network namespace of one's own has no network; where the system refuses one, readers
         # still open no connection: none of them has a client.
         if _libc.unshare(_CLONE_NEWNET) != 0:
             _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def make_room() -> None:
+    """Once memory ran out: a little more of it, to say so."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def die_with_parent() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from chappe.knowledge.reading import detect, exchange, formats, progress
+from chappe.knowledge.reading import confinement, detect, exchange, formats, progress
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.model import Issue, ReadDocument, ReadingError
 
@@ -33,8 +32,7 @@ def run(job: Job, report: int) -> None:
     except ReadingError as error:
         answer = exchange.Answer(code=error.code, values=error.values)
     except MemoryError:
-        # What there was is gone with the frames; what is left suffices to say so.
-        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
+        confinement.make_room()
         answer = exchange.Answer(code="too_much_memory")
     except RecursionError:
         answer = exchange.Answer(code="broken", values={"reason": "nesting"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -31,11 +33,14 @@ RESOLUTION = 300
 LOW_CONFIDENCE = 0.7
 """Below this a page is said to be uncertain."""
 
-_TURN_BELOW = 0.6
+_TURN_BELOW = 0.75
+_SURE_OF_TURN = 1.0
 _NOISE_BELOW = 0.3
 _SIZE_ERROR = 0.15
 _BULLET_LIKE = frozenset("e¢°®©+«o*")
 _BULLET_GAP_EM = 0.55
+_PROFILE = 800
+_SIDEWAYS = 1.5
 _POLL_SECONDS = 0.01
 _SEARCH_SECONDS = 30
 
@@ -44,19 +49,24 @@ _LINE_OR_WORD = re.compile(
     r"(?:((?:(?!</?span).)*)</span>)?",
     re.S,
 )
+_ELIDED = re.compile(r"([cdjlmnst]|(jus|lors|puis|quel|quoi)?qu)[’']", re.I)
 _LINE_CLASSES = ("ocr_line", "ocr_header", "ocr_caption", "ocr_textfloat")
 _TAG = re.compile(r"<[^>]+>")
-_ROTATE = re.compile(r"^Rotate: (\d+)", re.M)
+_ROTATE = re.compile(r"^Rotate: (\d+)\s+Orientation confidence: ([\d.]+)", re.M)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image to recognise: ``scale`` pixels a point, standing at ``left``, ``top`` of a page."""
+    """An image to recognise: ``scale`` pixels a point, standing at ``left``, ``top`` of a page.
+
+    ``whole``: it is the page, not a part of it.
+    """
 
     image: Image.Image
     scale: float
     left: float = 0.0
     top: float = 0.0
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +137,21 @@ class _Run:
         self._languages = languages
         self._deadline = time.monotonic() + limits.seconds * 0.75
         self._source = base.with_suffix(".pgm")
+        self._turn: Turn = 0
         picture.image.save(self._source)
-        self._process = self._start("--psm", "3", "hocr")
+        if picture.whole and on_its_side(picture.image):
+            # Sideways letters cost Tesseract many times a page, for nothing.
+            self._process = self._start("osd", "--psm", "0")
+            self._turned(self._orientation())
+        self._process = self._start(languages, "--psm", "3", "hocr")
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, languages: str, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [
-                "tesseract", self._source, self._base, "-l", self._languages,
+                "tesseract", self._source, self._base, "-l", languages,
                 "--dpi", str(round(max(min(self._picture.scale * 72, 1200), 70))), *arguments,
             ],
+            env=os.environ | {"OMP_THREAD_LIMIT": "1"},  # processes are what runs side by side
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -145,20 +161,24 @@ class _Run:
     def result(self) -> Recognised | OcrError:
         """Wait for the words."""
         try:
-            found = self._words(0)
+            found = self._words()
             if found.confidence < _TURN_BELOW:
-                turn = self._orientation()
-                if turn:
-                    self._turned(turn)
-                    self._process = self._start("--psm", "3", "hocr")
-                    found = max(found, self._words(turn), key=lambda one: one.confidence)
+                before = self._turn
+                if before:
+                    self._turned(0)
+                else:
+                    self._process = self._start("osd", "--psm", "0")
+                    self._turned(self._orientation())
+                if self._turn != before:
+                    self._process = self._start(self._languages, "--psm", "3", "hocr")
+                    found = max(found, self._words(), key=lambda one: one.confidence)
             return found
         except OcrError as error:
             return error
         finally:
             self.kill()
-            self._source.unlink(missing_ok=True)
-            self._base.with_suffix(".hocr").unlink(missing_ok=True)
+            for suffix in (".pgm", ".hocr", ".osd"):
+                self._base.with_suffix(suffix).unlink(missing_ok=True)
 
     def kill(self) -> None:
         """End the process if it runs."""
@@ -174,33 +194,44 @@ class _Run:
         if code != 0:
             raise OcrError("ocr_failed")
 
-    def _words(self, turn: Turn) -> Recognised:
+    def _words(self) -> Recognised:
         self._wait()
         try:
             output = self._base.with_suffix(".hocr").read_text("utf-8", "replace")
         except OSError:
             raise OcrError("ocr_failed") from None
-        return parse_hocr(output, self._picture, turn)
+        return parse_hocr(output, self._picture, self._turn)
 
     def _orientation(self) -> Turn:
         """How far clockwise the image must be turned to be read (0 when that can't be told)."""
-        self._process.wait()
-        found = subprocess.run(
-            ["tesseract", self._source, "-", "--psm", "0"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=max(self._deadline - time.monotonic(), 1.0), preexec_fn=die_with_parent,
-        )  # fmt: skip
-        match = _ROTATE.search(found.stdout)
+        try:
+            self._wait()
+            found = _ROTATE.search(self._base.with_suffix(".osd").read_text("utf-8", "replace"))
+        except (OcrError, OSError):
+            return 0  # too few letters to tell
         turns: dict[str, Turn] = {"90": 90, "180": 180, "270": 270}
-        return turns.get(match[1], 0) if match else 0
+        return turns.get(found[1], 0) if found and float(found[2]) >= _SURE_OF_TURN else 0
 
     def _turned(self, turn: Turn) -> None:
+        self._turn = turn
+        if turn == 0:
+            self._picture.image.save(self._source)
+            return
         back = {
             90: Image.Transpose.ROTATE_270,
             180: Image.Transpose.ROTATE_180,
             270: Image.Transpose.ROTATE_90,
         }[turn]
         self._picture.image.transpose(back).save(self._source)
+
+
+def on_its_side(image: Image.Image) -> bool:
+    """Do lines of text run from top to bottom? Ink changes faster across lines than along them."""
+    small = image.convert("L").resize((_PROFILE, _PROFILE), Image.Resampling.BOX)
+    across = small.resize((1, _PROFILE), Image.Resampling.BOX).tobytes()
+    along = small.resize((_PROFILE, 1), Image.Resampling.BOX).tobytes()
+    down, over = (sum(abs(a - b) for a, b in pairwise(line)) for line in (across, along))
+    return over > _SIDEWAYS * max(down, _PROFILE // 4)
 
 
 def parse_hocr(output: str, picture: Picture, turned: Turn = 0) -> Recognised:
@@ -213,7 +244,7 @@ def parse_hocr(output: str, picture: Picture, turned: Turn = 0) -> Recognised:
     slopes: list[float] = []
     confidences: list[tuple[float, int]] = []
     base, slope, size, origin = 0.0, 0.0, 10.0, 0.0
-    first = False
+    first = second = False
     width, height = picture.image.size
     if turned in (90, 270):
         width, height = height, width
@@ -228,7 +259,7 @@ def parse_hocr(output: str, picture: Picture, turned: Turn = 0) -> Recognised:
             base, origin = box[3] + offset, box[0]
             size = fields.get("x_size", [box[3] - box[1]])[0]
             slopes.append(slope)
-            first = False
+            first, second = True, False
             continue
         if kind != "ocrx_word":
             continue
@@ -236,12 +267,16 @@ def parse_hocr(output: str, picture: Picture, turned: Turn = 0) -> Recognised:
         confidence = fields.get("x_wconf", [0.0])[0] / 100
         if not text or (confidence < _NOISE_BELOW and not any(map(str.isalnum, text))):
             continue
-        if first and words:
+        if second and words:
             _bullet(words[-1], box[0])
-        first = box[0] == origin
+        second, first = first, False
         confidences.append((confidence, len(text)))
         middle = (box[0] + box[2]) / 2
-        words.append(Word(text, *box, base + slope * (middle - origin), size))
+        word = Word(text, *box, base + slope * (middle - origin), size)
+        if words and not second and _ELIDED.fullmatch(words[-1].text):
+            _join(words[-1], word)
+        else:
+            words.append(word)
     if slopes:
         # A page that was laid down askew: lines are level for whoever puts them in order.
         lean = median(slopes)
@@ -251,6 +286,13 @@ def parse_hocr(output: str, picture: Picture, turned: Turn = 0) -> Recognised:
     total = sum(length for _, length in confidences)
     mean = sum(value * length for value, length in confidences) / total if total else 0.0
     return Recognised([_placed(word, picture, turned, width, height) for word in words], mean)
+
+
+def _join(word: Word, rest: Word) -> None:
+    """Put an elided word and what follows it together again, as French writes them."""
+    word.text += rest.text
+    word.left, word.right = min(word.left, rest.left), max(word.right, rest.right)
+    word.top, word.bottom = min(word.top, rest.top), max(word.bottom, rest.bottom)
 
 
 def _bullet(word: Word, following: float) -> None:

@@ -29,7 +29,9 @@ from chappe.knowledge.reading.picture import png
 from chappe.knowledge.reading.words import PackedWords, PageWords, Word
 
 _MEDIA_TYPE = "application/pdf"
-_UNMAPPED = 0.3
+_PRIVATE = 0.3
+_UNMAPPED = 0.02
+_FEW_UNMAPPED = 4
 _SCAN_SHARE = 0.5
 _SCAN_CHARS = 60
 _DRAWN_PATHS = 30
@@ -166,7 +168,9 @@ def _to_recognise(
 
 def _usable(layer: TextLayer) -> bool:
     """Does the text layer say what is written, rather than codes of glyphs?"""
-    if layer.characters == 0 or layer.unmapped > _UNMAPPED * layer.characters:
+    if layer.characters == 0 or layer.private > _PRIVATE * layer.characters:
+        return False
+    if layer.unmapped > max(_UNMAPPED * layer.characters, _FEW_UNMAPPED):
         return False
     words = [word.text.lower() for word in layer.words if len(word.text) > 2]
     latin = [text for text in words if text.isalpha() and max(text) < "\u0250"]
@@ -202,7 +206,7 @@ def _pictures(
         if area is not None:
             left, top = area[0], area[1]
             image = image.crop((left * scale, top * scale, area[2] * scale, area[3] * scale))
-        yield (index, area), Picture(image, scale, left, top)
+        yield (index, area), Picture(image, scale, left, top, whole=area is None)
 
 
 def _recognise(document: pypdfium2.PdfDocument, work: _Work, limits: Limits) -> None:

@@ -75,15 +75,17 @@ class _Style:
 class PageText:
     """A page's words; ``suspects``: indices of words whose look makes one doubt they are seen.
 
-    ``unmapped``: characters of which the file doesn't say what they are; ``invisible``: characters
-    drawn without ink, as under a scanned image; ``characters``: all of them.
+    ``unmapped``: characters of which the file doesn't say what they are; ``private``: those that
+    have a meaning in their font only, as many bullets; ``invisible``: characters drawn without ink,
+    as under a scanned image; ``characters``: all of them.
     """
 
     words: list[Word]
     suspects: list[int]
-    characters: int
-    unmapped: int
-    invisible: int
+    characters: int = 0
+    unmapped: int = 0
+    private: int = 0
+    invisible: int = 0
 
 
 def words_of(page: pdfium.FPDF_PAGE, frame: Frame, levels: dict[int, int]) -> PageText:
@@ -93,7 +95,7 @@ def words_of(page: pdfium.FPDF_PAGE, frame: Frame, levels: dict[int, int]) -> Pa
     """
     text_page = pdfium.FPDFText_LoadPage(page)
     if not text_page:
-        return PageText([], [], 0, 0, 0)
+        return PageText([], [])
     try:
         return _Collector(text_page, frame, levels).collect()
     finally:
@@ -108,7 +110,7 @@ class _Collector:
         self._frame = frame
         self._levels = levels
         self._bold_fonts: dict[int, bool] = {}
-        self._found = PageText([], [], 0, 0, 0)
+        self._found = PageText([], [])
         self._letters: list[str] = []
         self._boxes: list[tuple[float, float, float, float]] = []
         self._style: _Style | None = None
@@ -121,13 +123,12 @@ class _Collector:
         style: _Style | None = None
         for index in range(pdfium.FPDFText_CountChars(page)):
             code = pdfium.FPDFText_GetUnicode(page, index)
-            if code in _SPACES or code == 0:
-                if code == 0 and pdfium.FPDFText_HasUnicodeMapError(page, index) == 1:
-                    found.characters += 1
-                    found.unmapped += 1
+            if code in _HYPHENS and pdfium.FPDFText_IsHyphen(page, index) == 1:
+                code = 0x2D
+            elif pdfium.FPDFText_IsGenerated(page, index) == 1:
                 self._flush()
                 continue
-            if pdfium.FPDFText_IsGenerated(page, index) == 1 and code not in _HYPHENS:
+            if code in _SPACES:
                 self._flush()
                 continue
             text_object = pdfium.FPDFText_GetTextObject(page, index)
@@ -136,10 +137,13 @@ class _Collector:
                 style, previous_object = self._look(text_object, index), address
             found.characters += 1
             found.invisible += style.invisible
-            if (
-                0xE000 <= code <= 0xF8FF
-                or code == 0xFFFD
-                or (pdfium.FPDFText_HasUnicodeMapError(page, index) == 1)
+            if 0xE000 <= code <= 0xF8FF:
+                found.private += 1
+            elif (
+                code < 0x20
+                or 0x7F <= code <= 0x9F
+                or code in (0xFFFD, 0xFFFE)
+                or pdfium.FPDFText_HasUnicodeMapError(page, index) == 1
             ):
                 found.unmapped += 1
             if not pdfium.FPDFText_GetLooseCharBox(page, index, loose):
@@ -151,7 +155,7 @@ class _Collector:
                 self._flush()
             if not self._letters:
                 self._begin(index, style)
-            self._letters.append("-" if code in _HYPHENS else _LIGATURES.get(code) or _char(code))
+            self._letters.append(_LIGATURES.get(code) or _char(code))
             self._boxes.append(box)
         self._flush()
         return found

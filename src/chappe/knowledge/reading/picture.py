@@ -43,7 +43,7 @@ def resolution(image: Image.Image) -> float:
         dpi = float(said[0]) if said else 0.0
     except (TypeError, ValueError, IndexError, ZeroDivisionError):
         dpi = 0.0
-    if _SMALLEST_DPI < dpi <= _LARGEST_DPI and dpi not in (72.0, 96.0):
+    if _SMALLEST_DPI < dpi <= _LARGEST_DPI and round(dpi) not in (72, 96):
         return dpi
     if image.width < _ASSUMED_WIDTH_PIXELS:
         return 96.0

@@ -24,6 +24,7 @@ from chappe.knowledge.reading import confinement, formats, job
 from chappe.knowledge.reading.limits import Limits
 
 _WATCH_SECONDS = 0.05
+_NEARLY_FULL = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,11 @@ def _watch(child: int, pages: int, limits: Limits) -> Outcome:
         ended, status, usage = os.wait4(child, os.WNOHANG)
         if ended:
             peak = max(peak, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
-            answered = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
-            return Outcome("answered" if answered else "crashed", now - began, peak)
+            if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+                return Outcome("answered", now - began, peak)
+            # A library that is refused memory ends its process.
+            full = peak > _NEARLY_FULL * limits.memory_bytes
+            return Outcome("memory" if full else "crashed", now - began, peak)
         memory = confinement.resident_bytes(child)
         peak = max(peak, memory)
         deadline = min(last_page, began + limits.seconds_per_page * done) + limits.seconds
