@@ -33,7 +33,8 @@ _UNSUPPORTED = frozenset(
 class Pair:
     """A sentence and a source; `supported`: whether the source says it.
 
-    `group`: what the bootstrap draws and the halves are cut by (the sheet of the sentence).
+    `group`: what the bootstrap draws (the sheet of the sentence). `half`: "development" or
+    "held out"; "all" of a file of others.
     """
 
     sentence: str
@@ -42,12 +43,7 @@ class Pair:
     edit: str
     context: str = ""
     group: str = ""
-
-    @property
-    def half(self) -> str:
-        """« development » or « held out », by a hash of the sheet."""
-        digest = hashlib.sha256(f"half {self.group}".encode()).digest()
-        return "development" if digest[0] % 2 else "held out"
+    half: str = "all"
 
 
 def expand(line: str) -> Iterator[tuple[str, str]]:
@@ -73,11 +69,15 @@ def read_recipe(archives: Path) -> list[Pair]:
         SystemExit: an archive or a passage is absent; the message names it.
     """
     lines: list[tuple[tuple[str, str], str]] = []
-    key = ("", "")
+    key, half = ("", ""), "development"
+    halves: dict[tuple[str, str], str] = {}
     for line in _RECIPE.read_text("utf-8").splitlines():
         if line.startswith("== "):
             sheet, digest = line[3:].split()
             key = (sheet, digest)
+            halves[key] = half
+        elif line.startswith("==== "):
+            half = line.strip("= ")
         elif line and not line.startswith("#"):
             lines.append((key, line))
     wanted = frozenset(sheet for (sheet, _), _ in lines)
@@ -91,17 +91,29 @@ def read_recipe(archives: Path) -> list[Pair]:
         passage = own[key]
         for edit, sentence in expand(line.removeprefix("! ")):
             right = edit == "paraphrase"
-            pairs.append(Pair(sentence, passage.text, right, edit, passage.context, key[0]))
+            pairs.append(
+                Pair(sentence, passage.text, right, edit, passage.context, key[0], halves[key])
+            )
             if right and not line.startswith("! "):
-                other = _nearest(sentence, passage, own.values())
+                other = _nearest(
+                    sentence, passage, [p for k, p in own.items() if halves[k] == halves[key]]
+                )
                 pairs.append(
-                    Pair(sentence, other.text, False, "wrong source", other.context, key[0])
+                    Pair(
+                        sentence,
+                        other.text,
+                        False,
+                        "wrong source",
+                        other.context,
+                        key[0],
+                        halves[key],
+                    )
                 )
     return pairs
 
 
-def _nearest(sentence: str, passage: Passage, passages: "Iterator[Passage]") -> Passage:
-    """The passage of another sheet that shares most words with the sentence."""
+def _nearest(sentence: str, passage: Passage, passages: list[Passage]) -> Passage:
+    """The passage of another sheet of the half that shares most words with the sentence."""
     words = _words(sentence)
     others = [other for other in passages if other.sheet != passage.sheet]
     return max(others, key=lambda other: (len(words & _words(other.text)), other.digest))

@@ -1,7 +1,7 @@
 """Tells what in a passage contradicts a claim, whatever words they share."""
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,11 +17,13 @@ _CONDITION = re.compile(r"\b(?:si|s'(?=ils?\b)|lorsqu|quand|en cas)[^,;.:]*", re
 
 
 _LEAST_SAID = re.compile(
-    r"\b(?:moins|plus|minim|supérieur|partir|compter|dès|delà|dessus|davantage|least|more)",
+    r"\b(?:moins|plus|minim|supérieur|partir|compter|dès|après|delà|dessus|davantage|least|more)",
     re.IGNORECASE,
 )
 _FEWER = re.compile(r"\bmoins (?:de |d['\u2019])(?=[^\W\d])", re.IGNORECASE)
 _LESS_SAID = re.compile(r"\b(?:moins|infér|rédui|dimin|faible|limit)", re.IGNORECASE)
+_ALL = re.compile(r"\b(?:tous|toutes?|toujours|chaque|l'ensemble|all|every)\b", re.IGNORECASE)
+_SOME = re.compile(r"\b(?:certaine?s|parfois|quelques|selon|some)\b", re.IGNORECASE)
 _NAMING = ("noun", "other")
 _NEAR = 60
 _MOST_SAID = re.compile(
@@ -95,6 +97,7 @@ def find_contradiction(view: View, claim: Claim) -> Failure | None:
         or _condition_swapped(claim, closest)
         or _order_swapped(view, claim)
         or _fewer(view, claim)
+        or _all_for_some(view, claim)
     ):
         return "not_supported"
     return None
@@ -180,12 +183,19 @@ def _denied(view: View, claim: Claim) -> bool:
     if found.has_negation and not any(unit.has_negation for unit in view.units):
         return True
     ranked = view.ranked(claim)
+    events = _denials(found)
+    if not all(_is_denied_too(event, claim, ranked) for event in events):
+        return True
+    if found.negations > len(events) and not ranked[0].has_negation:
+        return True
+    if not found.negations and _denial_untold(ranked[0], claim):
+        return True
     nouns: list[bool] = []
     agreed = False
     for term, options in zip(claim.terms, claim.keys, strict=True):
         said = _said(ranked, options)
         if term.key in MODALS:
-            said = _said(ranked, frozenset({term.key})) or said
+            said = _same_use(term, claim, ranked) or _said(ranked, {term.key}) or said
         if not said:
             if term.negated and (term.denied or term.role == "verb") and not term.light:
                 return True
@@ -215,7 +225,57 @@ def _denied(view: View, claim: Claim) -> bool:
     return not agreed and 2 * sum(nouns) > len(nouns)
 
 
-def _said(ranked: Sequence[Unit], keys: frozenset[str]) -> list[Term]:
+def _denial_untold(unit: Unit, claim: Claim) -> bool:
+    """Whether a sentence denies a verb that the claim lacks, of things that the claim affirms."""
+    alike = frozenset(key for options in claim.keys for key in options)
+    own = (alike - MODALS) | {term.key for term in claim.terms}
+    return any(
+        event[0].key not in own
+        and event[0].role in ("verb", "predicate")
+        and any(term.key in alike and not term.light for term in event[1:])
+        for event in _denials(unit.found)
+    )
+
+
+def _same_use(modal: Term, claim: Claim, ranked: Sequence[Unit]) -> list[Term]:
+    """The modals of the window that bear on what the claim's modal bears on."""
+    options = dict(zip((term.key for term in claim.terms), claim.keys, strict=True))
+    wanted = frozenset(key for term in _next(claim.found.terms, modal) for key in options[term.key])
+    return [
+        term
+        for unit in ranked
+        for term in unit.terms
+        if term.key == modal.key and any(t.key in wanted for t in _next(unit.terms, term))
+    ]
+
+
+def _next(terms: Sequence[Term], term: Term) -> Sequence[Term]:
+    place = next(index for index, other in enumerate(terms) if other.start == term.start)
+    return [other for other in terms[place + 1 : place + 4] if not other.light]
+
+
+def _denials(found: TextAnalysis) -> list[list[Term]]:
+    """The words that each negation of a text bears on."""
+    events: list[list[Term]] = []
+    for term in found.terms:
+        if term.negated and (term.denied or not events):
+            events.append([term])
+        elif term.negated:
+            events[-1].append(term)
+    return events
+
+
+def _is_denied_too(event: Sequence[Term], claim: Claim, ranked: Sequence[Unit]) -> bool:
+    """Whether the window denies one of the words that a negation of the claim bears on."""
+    options = dict(zip((term.key for term in claim.terms), claim.keys, strict=True))
+    return any(
+        other.negated or (other.clause_negated and term.clause_negated)
+        for term in event
+        for other in _said(ranked, options[term.key])
+    )
+
+
+def _said(ranked: Sequence[Unit], keys: Collection[str]) -> list[Term]:
     """The terms of `keys` in the first unit that has any."""
     for unit in ranked:
         same = [term for term in unit.terms if term.key in keys]
@@ -265,6 +325,16 @@ def _fewer(view: View, claim: Claim) -> bool:
     """Whether a claim says « moins de » things where nothing in the window says less."""
     return _FEWER.search(claim.found.text) is not None and not any(
         _LESS_SAID.search(unit.found.text) for unit in view.units
+    )
+
+
+def _all_for_some(view: View, claim: Claim) -> bool:
+    """Whether a claim says « tous » where the window says « certains », « parfois »."""
+    text = " ".join(unit.found.text for unit in view.units)
+    return (
+        _ALL.search(claim.found.text) is not None
+        and _ALL.search(text) is None
+        and _SOME.search(text) is not None
     )
 
 

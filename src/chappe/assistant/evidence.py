@@ -16,7 +16,7 @@ from chappe.assistant.synonyms import synonyms
 from chappe.assistant.terms import Term, TextAnalysis, analyse, detect_language
 from chappe.assistant.units import Stretch, cut_stretches, cut_units
 
-PROBABILITY_NEEDED = 0.5
+PROBABILITY_NEEDED = 0.65
 """Of the window carrying the claim; chosen on the development half of benchmarks/citations."""
 _COVERAGE_TRIED = 0.35
 """Share of a claim's weight that a window and the headings must carry to be looked at."""

@@ -198,12 +198,13 @@ _MOST_BEFORE = re.compile(
 )
 _DENIED = re.compile(r"\b(?:ne|n'|sans|not|cannot)\b[^.;:\n]{0,40}$", re.IGNORECASE)
 _LEAST_BEHIND = re.compile(
-    r"\s*,?\s(?:au moins|au minimum|minimum|et (?:plus|davantage)|ou (?:plus|davantage)|et au-delà"
-    r"|révolus|or more|at least)\b",
+    r"(?:\s[^\W\d]+)?,?\s(?:au moins|au minimum|minimum|(?:et|ou) (?:plus|davantage)"
+    r"|et au-delà|révolus|or more|at least)\b",
     re.IGNORECASE,
 )
 _MOST_BEHIND = re.compile(
-    r"\s*,?\s(?:au plus|au maximum|maximum|(?:et|ou) moins|or less|at most)\b", re.IGNORECASE
+    r"(?:\s[^\W\d]+)?,?\s(?:au plus|au maximum|maximum|(?:et|ou) moins|or less|at most)\b",
+    re.IGNORECASE,
 )
 _BEFORE = re.compile(r"(?:avant(?: le| l')?|jusqu'au|before|until)\s*$", re.IGNORECASE)
 _AFTER = re.compile(

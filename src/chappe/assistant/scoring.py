@@ -45,23 +45,23 @@ class Features:
     condition: float
 
 
-_INTERCEPT = -5.568
+_INTERCEPT = -5.377
 _COEFFICIENTS = (
-    3.760,  # coverage
-    2.592,  # in_text
-    -1.009,  # nouns
+    4.299,  # coverage
+    1.461,  # in_text
+    -0.826,  # nouns
     0.000,  # verbs
-    -0.767,  # predicates
-    -0.220,  # others
+    -0.948,  # predicates
+    -0.026,  # others
     0.000,  # clause
-    -1.847,  # substituted
+    -1.852,  # substituted
     0.000,  # facts
-    -0.557,  # sentences
-    0.699,  # exact
+    -0.188,  # sentences
+    0.864,  # exact
     0.000,  # elsewhere
-    1.181,  # unit
-    -0.415,  # units
-    0.000,  # condition
+    1.217,  # unit
+    -0.641,  # units
+    -0.156,  # condition
 )
 
 

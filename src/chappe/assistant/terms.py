@@ -116,7 +116,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class TextAnalysis:
-    """Terms and figures of a text, and whether it holds a negation at all.
+    """Terms and figures of a text, and how many negations it holds.
 
     `restricted`: where, in `text`, the « que » of a « ne … que » stands, else None.
     """
@@ -124,8 +124,13 @@ class TextAnalysis:
     text: str
     terms: tuple[Term, ...]
     facts: tuple[Fact, ...]
-    has_negation: bool
+    negations: int
     restricted: int | None
+
+    @property
+    def has_negation(self) -> bool:
+        """Whether it denies anything."""
+        return self.negations > 0
 
 
 @dataclass(slots=True)
@@ -156,7 +161,7 @@ def analyse(text: str, language: str | None = None) -> TextAnalysis:
     plain = plain_typography(text)
     facts = find_facts(text)
     words = list(_words(plain))
-    has_negation = _mark_negations(words)
+    negations = _mark_negations(words)
     terms: list[Term] = []
     predicate = _predicates(words)
     fact_spans = [(fact.start, fact.end) for fact in facts]
@@ -195,11 +200,11 @@ def analyse(text: str, language: str | None = None) -> TextAnalysis:
                 light,
                 required,
                 role,
-                word.denied,
+                word.denied or denies,
                 _PARTICIPLE.search(word.lower) is not None,
             )
         )
-    return TextAnalysis(text, tuple(terms), facts, has_negation, _restriction(words))
+    return TextAnalysis(text, tuple(terms), facts, negations, _restriction(words))
 
 
 def figure_stretches(analysis: TextAnalysis) -> tuple[tuple[int, int], ...]:
@@ -245,8 +250,9 @@ def _make_word(plain: str, start: int, end: int, clause: int, sentence: int) -> 
     )
 
 
-def _mark_negations(words: list[_Word]) -> bool:
-    found = False
+def _mark_negations(words: list[_Word]) -> int:
+    """Mark the words that negations bear on; count the negations."""
+    found = 0
     scoped_from = -1
     for index, word in enumerate(words):
         reach = 0
@@ -269,9 +275,9 @@ def _mark_negations(words: list[_Word]) -> bool:
         elif NEGATIVE_WORDS.get(word.lower) == "PERMISSION":
             reach = len(words)
         if not reach:
-            found = found or word.lower in NEGATIVE_WORDS
+            found += word.lower in NEGATIVE_WORDS
             continue
-        found = True
+        found += 1
         end = _flip(words, index, reach)
         if reach == len(words):
             _flip_clause(words, index)
@@ -295,6 +301,8 @@ def _flip(words: list[_Word], index: int, reach: int) -> int:
     for position in range(index + 1, len(words)):
         word = words[position]
         if word.clause != words[index].clause or word.lower in _CLAUSE_WORDS or seen == reach:
+            return position
+        if reach < len(words) and (word.lower in ("ne", "n") or word.lower in _COPULAS):
             return position
         word.flips += 1
         content = word.lower not in FUNCTION_WORDS
