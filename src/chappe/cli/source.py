@@ -40,6 +40,7 @@ SecretFile = Annotated[
 ]
 _KINDS = {"folder": "path", "web": "url", "webdav": "url", "s3": "bucket"}
 _FORMATS = ("vosdroits", "legi")
+_DURATIONS = "15m, 6h, 1d, 3600, never"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "j": 86_400}
 
 
@@ -99,7 +100,9 @@ def add_command(
     if collection is None:
         with one_line_errors():
             if what in (*_KINDS, *_FORMATS):
-                raise ChappeError("invalid_request", 422, reason=wrong("collection_option"))
+                raise ChappeError(
+                    "invalid_request", 422, reason=wrong("collection_option", option="--collection")
+                )
         _load_named(what, refresh=False)
         return
 
@@ -306,7 +309,9 @@ def _values(fields: list[str]) -> dict[str, Any]:
     for item in fields:
         name, separator, text = item.partition("=")
         if not separator:
-            raise ChappeError("invalid_request", 422, reason=wrong("set_option", item=item))
+            raise ChappeError(
+                "invalid_request", 422, reason=wrong("set_option", option="--set", item=item)
+            )
         try:
             values[name.strip()] = json.loads(text)
         except json.JSONDecodeError:
@@ -320,7 +325,11 @@ def _seconds(every: str | None) -> int | None:
         return None
     number, unit = (text[:-1], text[-1]) if text[-1] in _UNITS else (text, "s")
     if not number.isdecimal():
-        raise ChappeError("invalid_request", 422, reason=wrong("every_option", value=text))
+        raise ChappeError(
+            "invalid_request",
+            422,
+            reason=wrong("every_option", option="--every", value=text, examples=_DURATIONS),
+        )
     return int(number) * _UNITS[unit]
 
 
