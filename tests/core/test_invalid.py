@@ -16,10 +16,10 @@ from chappe.core.json import UNREADABLE, why_unreadable
 
 # Names of formats, of our fields and of their values, and words that both languages write alike.
 _NAMES = {
-    "archive", "ascii", "batch", "collection", "data", "day", "env", "file", "form", "http", "https", "json", "legi", "minute", "model", "month",
-    "multipart", "next", "page", "period", "place", "possible", "purpose", "secret", "toml", "utf",
-    "uuid", "true", "false",
-    "a", "date", "e", "on", "s", "t", "v", "z",
+    "archive", "ascii", "batch", "collection", "data", "day", "env", "file", "form", "http",
+    "https", "json", "legi", "minute", "model", "month", "multipart", "next", "page", "period",
+    "place", "possible", "purpose", "secret", "toml", "utf", "uuid", "true", "false", "a", "date",
+    "e", "on", "s", "t", "v", "z",
 }  # fmt: skip
 
 
