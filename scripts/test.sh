@@ -23,6 +23,17 @@ if [ "${2:-}" = "--all" ] && [ "$(id -u)" = 0 ] && ! command -v soffice >/dev/nu
     libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui) >/dev/null 2>&1 || true
 fi
 
+if ! command -v tesseract >/dev/null || ! tesseract --list-langs 2>/dev/null | grep -qx fra; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installation de Tesseract…"
+    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq tesseract-ocr tesseract-ocr-fra) >/dev/null 2>&1 ||
+      { echo "chappe: tesseract n'a pas pu être installé ; installez-le (apt install tesseract-ocr tesseract-ocr-fra), puis recommencez." >&2; exit 1; }
+  else
+    echo "chappe: les tests de la reconnaissance ont besoin de Tesseract : apt install tesseract-ocr tesseract-ocr-fra" >&2
+    exit 1
+  fi
+fi
+
 $bin/ruff check .
 $bin/ruff format --check .
 $bin/mypy
