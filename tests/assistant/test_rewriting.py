@@ -24,6 +24,8 @@ def test_a_faithful_rewriting_is_used(written: str, whole: str) -> None:
     "written",
     [
         "",
+        "Bonjour.",
+        "Comment refaire sa carte d'identité ?",
         "Quel est le délai pour refaire sa carte d'identité à Rennes ?",
         "Quel est le délai de 3 semaines pour refaire sa carte d'identité ?",
         "Quel est le délai pour obtenir un passeport biométrique luxembourgeois ?",

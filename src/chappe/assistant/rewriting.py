@@ -48,7 +48,7 @@ def accepted(written: str, question: str, turns: Sequence[Turn], *, translated: 
     and names.
     """
     text = _unwrapped(written)
-    if not text or len(text) > _LONGEST or "\n" in text:
+    if not text or len(text) > _LONGEST or "\n" in text or not own_terms(text):
         return None
     said = "\n".join([question, *(f"{turn.question}\n{turn.answer}" for turn in turns)])
     told = analyse(said)
@@ -64,8 +64,10 @@ def accepted(written: str, question: str, turns: Sequence[Turn], *, translated: 
     if any(not fact.is_in(told.facts) for fact in rewritten.facts):
         return None
     known = {term.key for term in told.terms}
+    written_keys = {term.key for term in rewritten.terms}
     new = {t.key for t in rewritten.terms if not t.light} - known
-    kept = own_terms(question) <= {t.key for t in rewritten.terms}
+    asked = {term.key for term in analyse(question).terms}
+    kept = own_terms(question) <= written_keys and 2 * len(asked & written_keys) >= len(asked)
     return text if kept and len(new) <= _NEW_WORDS else None
 
 
