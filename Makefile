@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORPUS ?= travail
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-all lint bench-retrieval bench-citations bench-answerability bench-injections bench-reading bench-gateway bench web lock clean bench-dispatch
+.PHONY: demo test test-all lint bench-retrieval bench-retrieval-scale bench-citations bench-answerability bench-injections bench-reading bench-gateway bench web lock clean bench-dispatch
 
 demo: $(VENV)/installed web/dist/index.html
 	@exec $(BIN)/chappe demo
@@ -21,6 +21,9 @@ lint: $(VENV)/installed-test
 
 bench-retrieval: $(VENV)/installed
 	@$(BIN)/python benchmarks/retrieval.py --questions "$(QUESTIONS)" --corpus "$(CORPUS)"
+
+bench-retrieval-scale: $(VENV)/installed
+	@$(BIN)/python benchmarks/retrieval_scale/run.py $(if $(SIZES),--sizes "$(SIZES)") $(if $(QUESTIONS),--questions "$(QUESTIONS)")
 
 bench-citations: $(VENV)/installed
 	@$(BIN)/python benchmarks/citations/run.py $(if $(PAIRS),--pairs "$(PAIRS)") $(if $(ARCHIVES),--archives "$(ARCHIVES)")

@@ -29,6 +29,7 @@ from chappe.core.embedded_postgres import EmbeddedPostgres
 from chappe.core.settings import Settings, load_settings
 from chappe.core.telemetry import configure_logging
 from chappe.gateway import Gateway
+from chappe.gateway.catalogue import Catalogue
 from chappe.identity.access import Actor
 from chappe.knowledge import search as searching
 from chappe.knowledge.catalogue import find_source
@@ -46,6 +47,7 @@ class Encoded:
 
     def __init__(self, model: str, vectors: dict[str, bytes]) -> None:
         self.model = model
+        self.catalogue = Catalogue([], [])
         self._vectors = vectors
 
     async def embed(self, actor: Actor, texts: Sequence[str], **_: object) -> list[bytes]:
@@ -123,11 +125,13 @@ async def measure_share(
     await search(actor, queries[0], limit=LIMIT)
     cold = (time.perf_counter() - first) * 1000
     times, answers = [], []
+    spent = time.process_time()
     for query in queries:
         began = time.perf_counter()
         result = await search(actor, query, limit=LIMIT)
         times.append((time.perf_counter() - began) * 1000)
         answers.append([hit.passage.id for hit in result.hits])
+    spent = time.process_time() - spent
     ground = await search._ground(actor, None)
     passages, collections, vectors = exact
     seen = np.flatnonzero(np.isin(collections, list(ground.collections.values())))
@@ -152,6 +156,9 @@ async def measure_share(
         "p50_ms": round(statistics.median(times), 1),
         "p95_ms": round(times[int(len(times) * 0.95)], 1),
         "first_ms": round(cold, 1),
+        # Of this process, all threads: what the times would be with nothing beside.
+        "cpu_ms": round(spent * 1000 / len(queries), 1),
+        "load": round(os.getloadavg()[0], 1),
         "overlap_10": round(statistics.mean(overlaps), 4),
         "overlap_10_least": round(min(overlaps), 2),
         "dense_recall_200": round(statistics.mean(nearest), 4),

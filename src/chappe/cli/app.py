@@ -8,7 +8,7 @@ import typer
 
 from chappe import __version__
 from chappe.assistant.understanding import Question
-from chappe.cli import audit, catalogue, collection, key, organisation, source
+from chappe.cli import audit, catalogue, collection, index, key, organisation, source
 from chappe.cli import doctor as doctor_command
 from chappe.cli import usage as usage_command
 from chappe.cli.answer import print_answer, print_events
@@ -40,6 +40,7 @@ for name, group in (
 app.command("apply")(catalogue.apply_command)
 app.command("ingest")(ingest_command)
 app.add_typer(collection.app, name="collection")
+app.add_typer(index.app, name="index")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

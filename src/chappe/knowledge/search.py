@@ -106,10 +106,10 @@ class Search:
             self._scope(ground, date, filters),
             self._try_vector(actor, query, ground.generation),
         )
-        by_word, by_meaning, first = await asyncio.gather(
-            asyncio.to_thread(_by_word, snapshot, scope, query),
+        # NumPy lets go of the interpreter: the halves run side by side.
+        (by_word, first), by_meaning = await asyncio.gather(
+            asyncio.to_thread(_by_word_and_number, snapshot, scope, query),
             asyncio.to_thread(_by_meaning, snapshot, scope, ground.generation, vector),
-            asyncio.to_thread(_identified, snapshot, scope, query),
         )
         fused = self.rank(by_word, by_meaning, ground)
         ranked, found, reranked = await self.ordered(actor, query, fused, first, limit)
@@ -315,6 +315,10 @@ def _by_word(snapshot: Snapshot, scope: Scope, query: str) -> Ranking:
     seen = [segment.seen(scope) for segment in snapshot.lexical]
     weights = {term: float(repeats) for term, repeats in Counter(terms(query)).items()}
     return lexical.search(seen, weights, CANDIDATES, bm25.DEFAULT)
+
+
+def _by_word_and_number(snapshot: Snapshot, scope: Scope, query: str) -> tuple[Ranking, list[int]]:
+    return _by_word(snapshot, scope, query), _identified(snapshot, scope, query)
 
 
 def _by_meaning(

@@ -50,10 +50,10 @@ ALL = Scope(frozenset(range(10)), TODAY)
 def test_products_are_those_of_the_vectors(dimensions: int) -> None:
     vectors = made(300, dimensions)
     ranking = answer([segment(vectors)], vectors[7], ALL, 300)
-    assert ranking[0] == (8, pytest.approx(1.0, abs=0.01))
+    assert ranking[0] == (8, pytest.approx(1.0, abs=0.0002))
     exact = vectors @ vectors[7]
     for passage, score in ranking:
-        assert score == pytest.approx(float(exact[passage - 1]), abs=0.01)
+        assert score == pytest.approx(float(exact[passage - 1]), abs=0.0002)
     assert len(ranking) == 300
 
 

@@ -76,8 +76,6 @@ class Index:
 
     async def stop(self) -> None:
         """Save what isn't saved, and leave."""
-        if self._opened is None:
-            return
         tasks = [task for task in (self._following, self._opened) if task is not None]
         for task in tasks:
             task.cancel()
@@ -134,14 +132,17 @@ class Index:
     # Opening and building
 
     async def _open(self) -> None:
-        if self._folder is not None and self._store is None:
-            self._store = await asyncio.to_thread(Store, self._folder)
+        await self._open_store()
         found = await self._from_disk()
         if found is None:
             await self.rebuild()
             return
         async with self._changing:
             self._snapshot = self._saved = found
+
+    async def _open_store(self) -> None:
+        if self._folder is not None and self._store is None:
+            self._store = await asyncio.to_thread(Store, self._folder)
 
     async def _from_disk(self) -> Snapshot | None:
         if self._store is None:
@@ -159,6 +160,7 @@ class Index:
 
     async def rebuild(self, progress: Progress = _quiet) -> Snapshot:
         """Make it anew from the database; what it was is searched meanwhile, if it was there."""
+        await self._open_store()
         await self._reanalyse(progress)
         async with self._changing, self._alone():
             began = time.perf_counter()
