@@ -37,6 +37,17 @@ async def test_a_follow_up_is_searched_whole(asked: World) -> None:
     assert first(events, "sources")["sources"][0]["document"]["external_id"] == "carte"
 
 
+async def test_the_sources_decide_whether_a_question_follows(asked: World) -> None:
+    asked.model.script = ["Bonjour."]  # no rewriting: the rules decide
+    turns = ["Quelle est la durée du congé de paternité ?"]
+    events = await asked.ask("Quand le salarié prévient-il son employeur ?", turns=turns)
+    assert first(events, "search")["follows"]
+    assert "congé de paternité" in first(events, "search")["question"]
+    events = await asked.ask("Comment renouveler une carte perdue ?", turns=turns)
+    assert not first(events, "search")["follows"]
+    assert first(events, "search")["question"] == "Comment renouveler une carte perdue ?"
+
+
 async def test_what_a_model_invents_is_not_searched(asked: World) -> None:
     asked.model.script = ["Combien coûte le passeport de Brigitte Durand en 2024 ?"]
     events = await asked.ask("Combien ça coûte ?", turns=["Comment refaire sa carte d'identité ?"])

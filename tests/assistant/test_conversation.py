@@ -59,7 +59,7 @@ def test_a_follow_up_is_made_whole(questions: tuple[str, ...], expected: str) ->
     [
         "Quelles sont les conditions du RSA ?",
         "Et les APL à Paris ?",
-        "Quelles aides la région verse-t-elle aux apprentis boulangers ?",
+        "Quelles aides la région Bretagne verse-t-elle aux apprentis ?",
     ],
 )
 def test_a_question_with_a_topic_of_its_own_is_left(question: str) -> None:

@@ -32,6 +32,8 @@ Follows = Literal["no", "perhaps", "yes"]
 
 MOST_TURNS = 20
 _LONGEST_TOPIC = 240
+# A question with more words of its own says of what it asks.
+_MOST_OWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def _next(question: str, before: Standing | None) -> tuple[Standing, Follows]:
         return changed, "yes"
     if joined and len(own) <= 2 and not _names(rest):
         return changed, "yes"
-    if few and not _names(rest) and len(rest.split()) <= 9:
+    if len(own) <= _MOST_OWN and not _names(rest):
         return changed, "perhaps"
     return _alone(rest), "no"
 
