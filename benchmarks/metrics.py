@@ -1,4 +1,4 @@
-"""Retrieval measures, and their confidence interval."""
+"""Retrieval measures, and their confidence intervals."""
 
 import math
 import random
@@ -18,6 +18,11 @@ def recall(ranked: Sequence[str], relevant: Collection[str], depth: int = 20) ->
     return len(set(ranked[:depth]) & set(relevant)) / len(relevant) if relevant else 0.0
 
 
+def hit(ranked: Sequence[str], relevant: Collection[str], depth: int) -> float:
+    """1 when one of the first `depth` is relevant, else 0."""
+    return 1.0 if set(ranked[:depth]) & set(relevant) else 0.0
+
+
 def mean_interval(
     values: Sequence[float], samples: int = 2000, seed: int = 1
 ) -> tuple[float, tuple[float, float]]:
@@ -26,3 +31,10 @@ def mean_interval(
     means = sorted(sum(draw.choices(values, k=len(values))) / len(values) for _ in range(samples))
     mean = sum(values) / len(values)
     return mean, (means[int(samples * 0.025)], means[int(samples * 0.975)])
+
+
+def gain_interval(
+    before: Sequence[float], after: Sequence[float]
+) -> tuple[float, tuple[float, float]]:
+    """The mean gain and its 95 % interval, paired: questions are drawn with both their values."""
+    return mean_interval([b - a for a, b in zip(before, after, strict=True)])

@@ -48,7 +48,9 @@ def candidate(row: Row[Any]) -> Candidate:
         passage=row.passage_id,
         document=row.id,
         text=row.passage_text,
-        context=" ".join((row.title, *row.heading_path)),
+        context=" ".join(
+            (*row.theme_path[1:], *row.heading_path) if article else (row.title, *row.heading_path)
+        ),
         # An article is cut finer than its subject: its section is around it.
         section=(row.collection_id, *row.theme_path) if article else None,
         numbers=frozenset(identifiers(row.number or "")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chappe.knowledge.document import Block, PassageSpan, SourceDocument
 
@@ -17,6 +17,9 @@ MAX_CHARS = 1500
 
 # A chapter or a case with less text than this may share its passage with those beside it.
 BIG_SECTION_CHARS = 200
+
+# So much of the names of a table's columns is told where the table goes on.
+COLUMNS_CHARS = 300
 
 _SENTENCE_END = re.compile(r"[.!?;:…»)][\"»”]?(?=\s)")
 _SPACE = re.compile(r"\s")
@@ -39,7 +42,8 @@ def split(
     ``heading_path`` ends with the innermost section that the whole passage is about. Headings of
     the passage's own start are part of it: a passage that is one case has that case at the end of
     its path, even after the heading and the few words that lead to the cases. One made of several
-    small cases only has what they have in common.
+    small cases only has what they have in common. A passage that goes on with a table, the first
+    row of which is in an earlier one, has that row (the names of the columns) at the end.
 
     Raises ``ValueError`` when the limits make no sense or text stands outside the blocks.
     """
@@ -88,6 +92,8 @@ class _Unit:
     is_heading: bool = False
     # Must not be the end of a passage: a heading, a sentence that leads to a list...
     leads: bool = False
+    # Of a row of a table, its first row: the names of the columns.
+    columns: Block | None = None
 
 
 def _tree(document: SourceDocument) -> _Section:
@@ -95,11 +101,14 @@ def _tree(document: SourceDocument) -> _Section:
     root = _Section(None, 0, None)
     current = root
     position = 0
+    columns: Block | None = None
     blocks = document.blocks
     for index, block in enumerate(blocks):
         if text[position : block.start].strip():
             raise ValueError(f"{document.external_id}: text outside the blocks at {position}")
         position = block.end
+        first = block.kind == "row" and (index == 0 or blocks[index - 1].kind != "row")
+        columns = block if first else columns if block.kind == "row" else None
         start, end = _trimmed(text, block.start, block.end)
         if start == end:
             continue
@@ -119,7 +128,8 @@ def _tree(document: SourceDocument) -> _Section:
                 current = current.parent
             following = blocks[index + 1] if index + 1 < len(blocks) else None
             leads = following is not None and _leads(text, block, following, blocks[index - 1])
-            current.children.append(_Unit(start, end, current, leads=leads))
+            above = None if columns is block else columns
+            current.children.append(_Unit(start, end, current, leads=leads, columns=above))
     if text[position:].strip():
         raise ValueError(f"{document.external_id}: text outside the blocks at {position}")
     _measure(root)
@@ -299,11 +309,11 @@ class _Cutter:
             cut = self._cut(position, most)
             start, end = _trimmed(self._text, position, cut)
             if start < end:
-                yield _Unit(start, end, unit.section, unit.is_heading)
+                yield replace(unit, start=start, end=end, leads=False)
             position = _trimmed(self._text, cut, unit.end)[0]
             most = self._target
         if position < unit.end:
-            yield _Unit(position, unit.end, unit.section, unit.is_heading, unit.leads)
+            yield replace(unit, start=position)
 
     def _cut(self, position: int, most: int) -> int:
         """Where to cut: after the last sentence, else between words, else anywhere."""
@@ -319,8 +329,13 @@ def _heading_path(text: str, group: list[_Unit]) -> tuple[str, ...]:
     path = group[-1].section.path()
     while path and not _is_about(path, group):
         path.pop()
-    headings = (section.heading for section in path)
-    return tuple(text[block.start : block.end].strip() for block in headings if block is not None)
+    headings = [section.heading for section in path]
+    # What goes on with a table whose first row is in another passage says what its columns are.
+    columns = group[0].columns
+    texts = [text[block.start : block.end].strip() for block in headings if block is not None]
+    if columns is not None:
+        texts.append(text[columns.start : columns.end].strip()[:COLUMNS_CHARS])
+    return tuple(texts)
 
 
 def _is_about(path: list[_Section], group: list[_Unit]) -> bool:

@@ -1,5 +1,6 @@
 """Vectors of passages, written with the models of the active generations."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,15 @@ BATCH = 32
 # A load stands aside while somebody is being answered, but not for ever.
 YIELD_SECONDS = 60.0
 _TEXT_LIMIT = 1_500
+_ABOUT_LIMIT = 400
+# « Section 4 : Période d'essai » says no more than « Période d'essai ».
+_RANK = re.compile(r"^[^:]{0,40} : ?")
 
+_READ = """
+    select p.id, c.level, v.title, p.heading_path,
+           case when exists (select from document d where d.id = v.document_id
+                             and d.kind = 'article') then v.theme_path[2:] else '{}' end,
+           substr(v.text, p.start_at + 1, p.end_at - p.start_at)"""
 _MISSING = """
     from passage p join document_version v on v.id = p.version_id
     join collection c on c.id = p.collection_id
@@ -35,9 +44,21 @@ def literal(vector: bytes) -> str:
     return "[" + ",".join(f"{value:.6g}" for value in np.frombuffer(vector, "<f4").tolist()) + "]"
 
 
-def embedded_text(title: str, headings: Sequence[str], body: str) -> str:
-    """What the encoder reads of a passage: its document's title, its last heading, its words."""
-    return "\n".join((title, *headings[-1:], body))[:_TEXT_LIMIT]
+def embedded_text(
+    title: str, headings: Sequence[str], body: str, sections: Sequence[str] = ()
+) -> str:
+    """What the encoder reads of a passage: what it is about, and its words.
+
+    Args:
+        title: of its document, read with its last heading.
+        sections: of an article of law, from the code's parts to the section around it: they say
+            what it is about, and are read in place of a title that is a number.
+    """
+    if sections:
+        about = " > ".join(_RANK.sub("", section) for section in sections[1:])[-_ABOUT_LIMIT:]
+    else:
+        about = "\n".join((title, *headings[-1:]))
+    return f"{about}\n{body}".strip()[:_TEXT_LIMIT]
 
 
 async def count_missing(database: Database, collection_id: int) -> int:
@@ -120,13 +141,7 @@ async def _fill(
         async with database.session() as session:
             rows = (
                 await session.execute(
-                    text(
-                        "select p.id, c.level, v.title, p.heading_path,"
-                        " substr(v.text, p.start_at + 1, p.end_at - p.start_at)"
-                        + _MISSING
-                        + condition
-                        + " order by p.id limit :batch"
-                    ),
+                    text(_READ + _MISSING + condition + " order by p.id limit :batch"),
                     values | {"generation": generation.id, "after": after, "batch": BATCH},
                 )
             ).all()
@@ -136,7 +151,10 @@ async def _fill(
         # What is sensitive goes to models that are cleared for it, or to none.
         for level in sorted({row[1] for row in rows}):
             some = [row for row in rows if row[1] == level]
-            texts = [embedded_text(title, headings, body) for _, _, title, headings, body in some]
+            texts = [
+                embedded_text(title, headings, body, sections)
+                for _, _, title, headings, sections, body in some
+            ]
             await gateway.wait_no_chat(YIELD_SECONDS)
             vectors = await gateway.embed(
                 replace(SYSTEM, level=level),
