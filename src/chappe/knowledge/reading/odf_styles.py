@@ -88,7 +88,8 @@ class Styles:
 
     def is_title(self, name: str | None) -> bool:
         """Whether a paragraph style is the one of the document's title."""
-        return any(
+        # The name is the standard's own, also where the file doesn't define it.
+        return name == "Title" or any(
             style.name in ("title", "titre principal") for style in self.chain("paragraph", name)
         )
 
