@@ -20,7 +20,7 @@ lint: $(VENV)/installed-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 bench-retrieval: $(VENV)/installed
-	@$(BIN)/python benchmarks/retrieval.py --questions "$(QUESTIONS)" --corpus "$(CORPUS)"
+	@$(BIN)/python benchmarks/retrieval.py --questions "$(QUESTIONS)" --corpus "$(CORPUS)" $(if $(ABLATE),--ablate)
 
 bench-retrieval-scale: $(VENV)/installed
 	@$(BIN)/python benchmarks/retrieval_scale/run.py $(if $(SIZES),--sizes "$(SIZES)") $(if $(QUESTIONS),--questions "$(QUESTIONS)")
