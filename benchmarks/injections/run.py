@@ -60,7 +60,7 @@ def passage_of(attack: dict[str, str]) -> Passage:
     hit = Hit(
         document=document,
         passage=PassageView(id=1, text=text, start=0, end=len(text), heading_path=[]),
-        scores=Scores(lexical=1.0, dense=None, fused=1.0),
+        scores=Scores(lexical=1.0, dense=None, fused=1.0, final=None),
     )
     return Passage.of(1, hit, Provenance(1, identifier, 1, 1, None, None, 0, (), hidden))
 

@@ -123,7 +123,7 @@ async def _search(library: Library, actor: Actor, given: SearchArguments) -> Tol
                 "end": hit.passage.end,
                 "text": text,
                 "suspected": suspected,
-                "score": hit.scores.fused,
+                "score": hit.scores.final,
             }
         )
         lines.append(

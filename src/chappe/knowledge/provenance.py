@@ -250,7 +250,7 @@ async def passages_of(
                     end=row.end_at,
                     heading_path=row.heading_path,
                 ),
-                scores=Scores(lexical=None, dense=None, fused=0.0),
+                scores=Scores(lexical=None, dense=None, fused=0.0, final=None),
             )
             for row in rows
         ]

@@ -66,7 +66,7 @@ class FileSearch:
         for query in queries:
             for hit in (await self._search(actor, query, stores, limit)).hits:
                 found.setdefault(hit.passage.id, hit)
-        ranked = sorted(found.values(), key=lambda hit: -hit.scores.fused)[:limit]
+        ranked = sorted(found.values(), key=lambda hit: -_score(hit))[:limit]
         origins = await provenance(self._database, actor, [hit.passage.id for hit in ranked])
         kept = [hit for hit in ranked if hit.passage.id in origins]
         return [
@@ -209,10 +209,15 @@ def _result(passage: Passage) -> dict[str, Any]:
     return {
         "file_id": str(document.id),
         "filename": passage.title,
-        "score": passage.hit.scores.fused,
+        "score": _score(passage.hit),
         "attributes": {name: value for name, value in attributes.items() if value is not None},
         "content": [{"type": "text", "text": passage.shown}],
     }
+
+
+def _score(hit: Hit) -> float:
+    """What hits of one search are ordered by."""
+    return hit.scores.fused if hit.scores.final is None else hit.scores.final
 
 
 def _last_question(given: Any) -> str:
