@@ -9,7 +9,7 @@ import contextlib
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,15 @@ from chappe.knowledge.former import most_of
 from chappe.knowledge.intake import Incoming, receive
 from chappe.knowledge.official import load_official
 from chappe.knowledge.originals import Originals
-from chappe.knowledge.removal import remove_documents
-from chappe.knowledge.source_admin import Spec, decrypted, kept_by, read_spec
+from chappe.knowledge.source_admin import decrypted, read_spec
+from chappe.knowledge.source_items import (
+    Source,
+    count_unchanged,
+    external_id,
+    known_items,
+    remember,
+    remove_gone,
+)
 
 Progress = Callable[[str, int, int | None], Awaitable[None]]
 
@@ -77,22 +84,6 @@ class Run:
         if self.kept is not None:
             told["kept"] = self.kept
         return told | {"seconds": round(seconds, 2)}
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A source as its run needs it."""
-
-    id: int
-    collection_id: int
-    kind: loads.Origin
-    spec: Spec
-    secret: bytes | None
-
-    @property
-    def key(self) -> str:
-        """What its documents say that keeps them in line."""
-        return kept_by(self.id, self.spec)
 
 
 class Synchroniser:
@@ -213,7 +204,7 @@ class Synchroniser:
     async def _files(
         self, source: Source, load_id: int, run: Run, progress: Progress, force: bool
     ) -> None:
-        known = await self._known(source.id)
+        known = await known_items(self._database, source.id)
         secret = decrypted(self._settings, source.id, source.secret)
         assert not isinstance(source.spec, OfficialSpec)
         reader = connector(source.spec, secret, self._settings)
@@ -228,20 +219,20 @@ class Synchroniser:
                     if await self._item(source, load_id, reader, found, known, folder, run):
                         waiting += 1
                     if waiting >= _UNCHANGED_AT_ONCE:
-                        await self._count_unchanged(load_id, waiting)
+                        await count_unchanged(self._database, load_id, waiting)
                         waiting = 0
                     if run.found % 20 == 1:
                         await progress("listing", run.found, None)
             run.complete = reader.complete
         finally:
             await reader.close()
-        await self._count_unchanged(load_id, waiting)
+        await count_unchanged(self._database, load_id, waiting)
         gone = sorted(set(known) - seen)
         if run.complete and gone:
             if not force and most_of(len(gone), len(known)):
                 run.held = len(gone)
             else:
-                await self._remove(source, load_id, gone)
+                await remove_gone(self._database, source, load_id, gone)
                 run.removed = len(gone)
         await progress("listing", run.found, run.found)
 
@@ -268,7 +259,7 @@ class Synchroniser:
             if found.content is not None:
                 found.content.unlink()
             if dict(before.state) != dict(found.state):
-                await self._remember(source.id, found)
+                await remember(self._database, source.id, found)
             return True
         if self._gateway is not None:
             await self._gateway.wait_no_chat(_YIELD_SECONDS)
@@ -298,77 +289,8 @@ class Synchroniser:
         finally:
             path.unlink(missing_ok=True)
         setattr(run, outcome, getattr(run, outcome) + 1)
-        await self._remember(source.id, found)
+        await remember(self._database, source.id, found)
         return False
-
-    async def _known(self, source_id: int) -> dict[str, Known]:
-        async with self._database.session() as session:
-            rows = await session.execute(
-                text("select external_id, tag, state from source_item where source_id = :id"),
-                {"id": source_id},
-            )
-            return {row.external_id: Known(row.tag, row.state) for row in rows}
-
-    async def _remember(self, source_id: int, found: Found) -> None:
-        async with self._database.session() as session:
-            await session.execute(
-                text("""
-                    insert into source_item (source_id, external_id, tag, state)
-                    values (:source, :item, :tag, cast(:state as jsonb))
-                    on conflict (source_id, external_id)
-                        do update set tag = excluded.tag, state = excluded.state
-                """),
-                {
-                    "source": source_id,
-                    "item": found.external_id,
-                    "tag": found.tag,
-                    "state": json.dumps(dict(found.state)),
-                },
-            )
-
-    async def _count_unchanged(self, load_id: int, number: int) -> None:
-        if not number:
-            return
-        async with self._database.session() as session:
-            await session.execute(
-                text("""
-                    update load set found = found + :number, unchanged = unchanged + :number
-                    where id = :id
-                """),
-                {"id": load_id, "number": number},
-            )
-
-    async def _remove(self, source: Source, load_id: int, gone: Iterable[str]) -> None:
-        """Remove what went away, out of search at once."""
-        names = list(gone)
-        for at in range(0, len(names), 200):
-            part = names[at : at + 200]
-            async with self._database.session() as session:
-                identifiers = list(
-                    await session.scalars(
-                        text("""
-                            select id from document where collection_id = :collection
-                                and source = :key and external_id = any(:names)
-                        """),
-                        {
-                            "collection": source.collection_id,
-                            "key": source.key,
-                            "names": [external_id(source.id, name) for name in part],
-                        },
-                    )
-                )
-                await remove_documents(session, identifiers)
-                await session.execute(
-                    text("""
-                        delete from source_item
-                        where source_id = :id and external_id = any(:names)
-                    """),
-                    {"id": source.id, "names": part},
-                )
-                await session.execute(
-                    text("update load set removed = removed + :number where id = :id"),
-                    {"id": load_id, "number": len(part)},
-                )
 
     # Official corpora
 
@@ -412,11 +334,6 @@ class Synchroniser:
                     "removed": run.removed,
                 },
             )
-
-
-def external_id(source_id: int, item: str) -> str:
-    """What an item's document is known by in its collection."""
-    return f"{source_id}/{item}"
 
 
 def reason_of(error: ChappeError) -> dict[str, Any]:
