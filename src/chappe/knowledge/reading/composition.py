@@ -75,18 +75,15 @@ class Composer:
 
         A cell that covers several rows is said again in each; one that covers several columns is
         said once, and its span stands for each of them. Columns and rows without any text are left
-        out.
+        out, and so are the empty cells at a row's end.
         """
-        grid = [row for row in _grid(rows) if any(cell.text and not cell.again for cell in row)]
-        width = max(map(len, grid), default=0)
-        used = [
-            column
-            for column in range(width)
-            if any(column < len(row) and row[column].text and not row[column].again for row in grid)
-        ]
+        grid = [row for row in _grid(rows) if any(map(_is_said, row))]
+        used = sorted({c for row in grid for c, cell in enumerate(row) if _is_said(cell)})
         separator = "\n\n"
         for row in grid:
-            cells = [row[column] if column < len(row) else _Placed("") for column in used]
+            cells = [row[column] for column in used if column < len(row)]
+            while not cells[-1].text:
+                cells.pop()
             separator = self._row(cells, separator)
 
     def _row(self, cells: Sequence[_Placed], separator: str) -> str:
@@ -100,9 +97,6 @@ class Composer:
                 text = text + ("" if not text or text.endswith(" ") else " ") + "| "
             spans.append((len(text), len(text) + len(cell.text)))
             text += cell.text
-        # Empty cells at the end leave no sign.
-        text = text[: max((end for start, end in spans if end > start), default=0)]
-        spans = [(min(start, len(text)), min(end, len(text))) for start, end in spans]
         self._cells += len(spans)
         if self._cells > MAX_CELLS:
             self._truncate()
@@ -216,6 +210,10 @@ class Composer:
             metadata=kept,
             issues=tuple(self._issues),
         )
+
+
+def _is_said(cell: _Placed) -> bool:
+    return bool(cell.text) and not cell.again
 
 
 def _grid(rows: Iterable[Sequence[Cell]]) -> Iterator[list[_Placed]]:
