@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psycopg
 
 from chappe.core.connections import Connection, Connections
 from chappe.core.database import Database
@@ -59,8 +58,8 @@ class Index:
         self._wake = asyncio.Event()
         self._opened: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
+        self._rebuilding: asyncio.Task[Snapshot] | None = None
         self._saved_at = 0.0
-        self._building = False
         self._saved: Snapshot | None = None
 
     async def start(self) -> None:
@@ -76,7 +75,8 @@ class Index:
 
     async def stop(self) -> None:
         """Save what isn't saved, and leave."""
-        tasks = [task for task in (self._following, self._opened) if task is not None]
+        begun = (self._following, self._opened, self._rebuilding)
+        tasks = [task for task in begun if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -158,11 +158,19 @@ class Index:
         log.warning("index_unusable", extra={"reason": "it is of another history"})
         return None
 
+    async def _anew(self) -> None:
+        """Made anew, once for all who find that it is of another history."""
+        if self._rebuilding is None or self._rebuilding.done():
+            log.warning("index_unusable", extra={"reason": "it is of another history"})
+            self._rebuilding = asyncio.create_task(self.rebuild())
+        # A search that waits no longer doesn't end it.
+        await asyncio.shield(self._rebuilding)
+
     async def rebuild(self, progress: Progress = _quiet) -> Snapshot:
         """Make it anew from the database; what it was is searched meanwhile, if it was there."""
         await self._open_store()
         await self._reanalyse(progress)
-        async with self._changing, self._alone():
+        async with self._changing:
             began = time.perf_counter()
             async with self._transaction() as connection:
                 snapshot = Snapshot(await changes.head(connection))
@@ -174,7 +182,7 @@ class Index:
                 if not rows:
                     break
                 after = rows[-1].key.passage
-                snapshot = await asyncio.to_thread(self._with_passages, snapshot, rows)
+                snapshot = await asyncio.to_thread(self._with_passages, snapshot, rows, True)
                 await progress("passages", len(rows))
             for generation in kept:
                 after = 0
@@ -185,7 +193,7 @@ class Index:
                         break
                     after = found[-1].key.passage
                     snapshot = await asyncio.to_thread(
-                        self._with_vectors, snapshot, generation, found
+                        self._with_vectors, snapshot, generation, found, True
                     )
                     await progress("vectors", len(found))
             self._snapshot = snapshot
@@ -207,26 +215,24 @@ class Index:
                 return
             await progress("analysis", done)
 
-    @contextlib.asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        self._building = True
-        try:
-            yield
-        finally:
-            self._building = False
-
-    def _with_passages(self, snapshot: Snapshot, rows: Sequence[PassageTerms]) -> Snapshot:
+    def _with_passages(
+        self, snapshot: Snapshot, rows: Sequence[PassageTerms], large: bool = False
+    ) -> Snapshot:
         added = segments.lexical_segment(rows)
-        return replace(snapshot, lexical=self._merged((*snapshot.lexical, added)))
+        return replace(snapshot, lexical=self._merged((*snapshot.lexical, added), large))
 
     def _with_vectors(
-        self, snapshot: Snapshot, generation: int, rows: Sequence[VectorRow]
+        self,
+        snapshot: Snapshot,
+        generation: int,
+        rows: Sequence[VectorRow],
+        large: bool = False,
     ) -> Snapshot:
         added = segments.dense_segment(
             [row.key for row in rows], np.stack([row.vector for row in rows])
         )
         return snapshot.with_vectors(
-            generation, self._merged((*snapshot.vectors(generation), added))
+            generation, self._merged((*snapshot.vectors(generation), added), large)
         )
 
     # Changes
@@ -248,8 +254,7 @@ class Index:
                     if known:
                         await self._apply(connection, snapshot)
             if not known:
-                log.warning("index_unusable", extra={"reason": "it is of another history"})
-                await self.rebuild()
+                await self._anew()
 
     async def _apply(self, connection: Any, snapshot: Snapshot) -> None:
         events = await changes.since(connection, snapshot.position.seq, _EVENTS_AT_ONCE)
@@ -292,10 +297,10 @@ class Index:
 
     # Merging and saving
 
-    def _merged(self, items: tuple[Segment[P], ...]) -> tuple[Segment[P], ...]:
-        """Merge what is quickly merged; the rest is for the background."""
+    def _merged(self, items: tuple[Segment[P], ...], large: bool) -> tuple[Segment[P], ...]:
+        """Merge what is quickly merged, and with `large` the rest too; else it is for `tidy`."""
         while sources := segments.to_merge(items):
-            if sum(source.size for source in sources) > _LARGE and not self._building:
+            if sum(source.size for source in sources) > _LARGE and not large:
                 break
             items = segments.replaced(items, sources, self._merge(sources))
         return items
@@ -365,14 +370,13 @@ class Index:
                 if known:
                     await self.catch_up(last.seq)
                 else:
-                    log.warning("index_unusable", extra={"reason": "it is of another history"})
-                    await self.rebuild()
+                    await self._anew()
                 await self.tidy()
                 if time.monotonic() - self._saved_at > _SAVE_SECONDS:
                     await self._save()
-            except (ChappeError, psycopg.Error, OSError) as error:
-                # Searches say so themselves; we try again.
-                log.warning("index_behind", extra={"reason": type(error).__name__})
+            except Exception as error:
+                # Searches catch up by themselves, and say what is wrong; we try again.
+                log.error("index_behind", extra={"reason": type(error).__name__})
                 await asyncio.sleep(_POLL_SECONDS)
 
 

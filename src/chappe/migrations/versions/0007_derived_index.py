@@ -19,6 +19,8 @@ alter table passage
     add column analysis smallint not null default 0,
     drop column length;
 create index ix_passage_analysis on passage (analysis);
+create index ix_document_version_metadata on document_version
+    using gin (metadata jsonb_path_ops);
 drop table posting;
 alter table collection drop column tokens;
 
@@ -159,6 +161,7 @@ delete from passage;
 update document_version set content_hash = '';
 update collection set passages = 0;
 drop index ix_passage_analysis;
+drop index ix_document_version_metadata;
 alter table passage
     add column length integer not null,
     drop column terms, drop column body_length, drop column context_length, drop column analysis;
