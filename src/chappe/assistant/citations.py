@@ -183,6 +183,15 @@ class CitationChecker:
         )
         return self._result(sentence, "partly" if partly else "unsupported", checks, missing)
 
+    def claim(self, answer: str, sentence: SentenceSpan) -> str:
+        """A sentence without its markers."""
+        markers = find_markers(answer, sentence.start, sentence.end)
+        return _blank_markers(answer, sentence.start, sentence.end, markers).strip()
+
+    def text(self, number: int) -> str:
+        """The text of a source."""
+        return self._sources[number].text
+
     def _result(
         self,
         sentence: SentenceSpan,
@@ -256,7 +265,7 @@ class CitationChecker:
         self, text: str, quotations: Sequence[Quotation], numbers: Sequence[int]
     ) -> dict[int, _Verdict]:
         """Support of each clause of a sentence by one of its sources; empty unless complete."""
-        clauses = cut_clauses(text, quotations)
+        clauses = cut_clauses(text, quotations, verbless=len(numbers) > 1)
         if len(clauses) < 2:
             return {}
         spans: dict[int, list[Span]] = {}

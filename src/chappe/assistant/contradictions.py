@@ -93,7 +93,7 @@ def find_contradiction(view: View, claim: Claim) -> Failure | None:
         return "negation_mismatch"
     if (
         _modality_changed(view, claim, closest)
-        or _restriction_dropped(claim.found, closest)
+        or _restriction_dropped(view, claim)
         or _condition_swapped(claim, closest)
         or _order_swapped(view, claim)
         or _fewer(view, claim)
@@ -284,14 +284,24 @@ def _said(ranked: Sequence[Unit], keys: Collection[str]) -> list[Term]:
     return []
 
 
-def _restriction_dropped(claim: TextAnalysis, closest: Unit) -> bool:
+def _restriction_dropped(view: View, claim: Claim) -> bool:
     """Whether « ne … que » in the source is gone from the claim, along with what it spares."""
-    position = closest.found.restricted
-    claimed = {term.key for term in claim.terms}
-    if position is None or claim.restricted is not None or "ONLY" in claimed:
+    claimed = {key for options in claim.keys for key in options}
+    if claim.found.restricted is not None or any(t.key == "ONLY" for t in claim.terms):
         return False
-    spared = {term.key for term in closest.terms if term.start > position and not term.light}
-    return len(spared & claimed) * 2 < len(spared)
+    closest = view.ranked(claim)[0]
+    for unit in view.units:
+        position = unit.found.restricted
+        if position is None:
+            continue
+        ruled = {t.key for t in unit.terms if t.start < position and not t.light}
+        others = {t.key for other in view.units if other is not unit for t in other.terms}
+        spared = {t.key for t in unit.terms if t.start > position and not t.light}
+        if (unit is closest or ruled & claimed - others) and 2 * len(spared & claimed) < len(
+            spared
+        ):
+            return True
+    return False
 
 
 def _condition_swapped(claim: Claim, closest: Unit) -> bool:

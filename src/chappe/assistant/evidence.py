@@ -149,13 +149,14 @@ class PassageIndex:
             return Shortfall("not_supported")
         claim = Claim(found, terms, tuple(self._equivalents(term) for term in terms))
         best: Support | Shortfall = Shortfall("not_supported", _spans(terms, found.facts))
-        denied = 0.0
+        denied, denial = 0.0, None
         for window in self._windows(claim, rarity, must_hold)[:_TRIED_WINDOWS]:
             verdict = self._judge(window, claim, rarity)
             if isinstance(verdict, Shortfall) and verdict.contradicted:
-                denied = max(denied, window.in_text)
-            if isinstance(verdict, Support) and window.in_text + _SLACK < denied:
-                verdict = Shortfall("negation_mismatch", (), (verdict.start, verdict.end))
+                if window.in_text > denied:
+                    denied, denial = window.in_text, verdict
+            elif denial is not None and window.in_text + _SLACK < denied:
+                verdict = denial
             if isinstance(verdict, Support):
                 if not isinstance(best, Support) or verdict.score > best.score:
                     best = verdict

@@ -294,18 +294,17 @@ def _read(match: re.Match[str], text: str) -> Fact | None:
 
 
 def _read_date(written: str) -> tuple[int | None, int | None, int | None] | None:
-    month = 0
-    numbers: list[int] = []
+    month: int | None = None
+    year: int | None = None
+    day: int | None = None
     for word in re.findall(r"[^\W\d_]+|\d+", written.lower()):
-        if word.isdigit():
-            numbers.append(int(word))
-        elif word in _MONTHS:
-            month = _MONTHS[word]
-    if not numbers:
-        return None
-    year = next((number for number in numbers if number > 31), None)
-    day = next((number for number in numbers if number <= 31), None)
-    return year, month, day
+        if not word.isdigit():
+            month = _MONTHS.get(word, month)
+        elif len(word) == 4:
+            year = int(word)
+        else:
+            day = int(word)
+    return None if year is None and day is None else (year, month, day)
 
 
 def _decimal(written: str) -> Decimal:

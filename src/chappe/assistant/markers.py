@@ -109,8 +109,13 @@ def _has_content(text: str) -> bool:
     return bool(analysis.facts) or any(not term.light for term in analysis.terms)
 
 
-def cut_clauses(text: str, quotations: Sequence[Quotation]) -> list[tuple[int, int]]:
-    """Cut at commas, semicolons and conjunctions, into clauses with a verb and some content."""
+def cut_clauses(
+    text: str, quotations: Sequence[Quotation], *, verbless: bool
+) -> list[tuple[int, int]]:
+    """Cut at commas, semicolons and conjunctions, into clauses with some content.
+
+    Each has a verb too unless `verbless`: « 2 ans de prison et 75 000 € d'amende » is one clause.
+    """
     cuts = [
         match.end()
         for match in _CLAUSE_BREAK.finditer(text)
@@ -121,7 +126,7 @@ def cut_clauses(text: str, quotations: Sequence[Quotation]) -> list[tuple[int, i
     for cut in [*cuts, len(text)]:
         analysis = analyse(text[start:cut], "fr")
         weight = sum(not term.light for term in analysis.terms) + len(analysis.facts)
-        if not any(
+        if not verbless and not any(
             term.role in ("verb", "predicate") or term.key in MODALS for term in analysis.terms
         ):
             continue
