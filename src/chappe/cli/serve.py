@@ -106,7 +106,8 @@ async def _wait_first_theme(runtime: Runtime) -> None:
         while True:
             view = next((v for v in await loads(runtime.database) if v.source == first), None)
             if view is not None:
-                if view.priority_done:
+                # Words find what is read; vectors follow, and take the longest.
+                if view.priority_done or view.step == "embedding":
                     return
                 failed = view.error or view.state == "failed"
                 if failed and not await _has_documents(runtime):
