@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 from chappe.knowledge.document import Block
 
+# Twenty million characters in words of two: more than any document is allowed.
+_MAX_BOXES_BYTES = 28 * 10_000_000
+
 PageText = Literal["text", "ocr", "mixed", "empty"]
 
 
@@ -107,10 +110,11 @@ class Boxes:
         """
         boxes = cls()
         try:
-            boxes._data = bytearray(zlib.decompress(data))
+            unpacking = zlib.decompressobj()
+            boxes._data = bytearray(unpacking.decompress(data, _MAX_BOXES_BYTES))
         except zlib.error as error:
             raise ValueError(f"not boxes: {error}") from None
-        if len(boxes._data) % cls._RECORD.size:
+        if unpacking.unconsumed_tail or len(boxes._data) % cls._RECORD.size:
             raise ValueError("not boxes: a record is cut")
         return boxes
 
