@@ -16,10 +16,12 @@ import pypdfium2.raw as pdfium
 from chappe.knowledge.document import MAX_LEVEL, normalise
 from chappe.knowledge.reading.limits import Limits
 from chappe.knowledge.reading.model import Issue, Member, ReadingError
+from chappe.knowledge.reading.words import ITEM
 
 _MAX_BOOKMARKS = 5_000
 _MAX_TITLE = 300
 _MAX_TREE = 50_000
+_MAX_TREE_DEPTH = 64
 _DATE = re.compile(r"D?:?(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?")
 _NO_TITLE = re.compile(
     r"(\(?(untitled|anonymous|unspecified)\)?|sans titre|document\d*"
@@ -104,44 +106,49 @@ def outline_of(document: pypdfium2.PdfDocument) -> dict[str, int]:
 
 
 def heading_levels(page: pdfium.FPDF_PAGE) -> dict[int, int]:
-    """Heading level by identifier of marked content, from the page's structure tree."""
+    """Level of headings, and `ITEM` for beginnings of items, by marked content's identifier."""
     tree = pdfium.FPDF_StructTree_GetForPage(page)
     if not tree:
         return {}
     levels: dict[int, int] = {}
+    beginnings: dict[int, int] = {}
     try:
         waiting = [
-            (pdfium.FPDF_StructTree_GetChildAtIndex(tree, index), 0, 0)
+            (pdfium.FPDF_StructTree_GetChildAtIndex(tree, index), 0, 0, 0)
             for index in range(min(pdfium.FPDF_StructTree_CountChildren(tree), _MAX_TREE))
         ]
         seen = 0
         while waiting and seen < _MAX_TREE:
-            element, level, depth = waiting.pop()
+            element, level, item, depth = waiting.pop()
             seen += 1
-            if not element or depth > 64:
+            if not element or depth > _MAX_TREE_DEPTH:
                 continue
-            level = _level(element) or level
-            if level:
-                for index in range(pdfium.FPDF_StructElement_GetMarkedContentIdCount(element)):
-                    mark = pdfium.FPDF_StructElement_GetMarkedContentIdAtIndex(element, index)
+            kind = _kind(element)
+            heading = _HEADING.match(kind)
+            level = int(heading[1] or 1) if heading else level
+            item = seen if kind == "LBody" else 0 if kind == "L" else item
+            for index in range(pdfium.FPDF_StructElement_GetMarkedContentIdCount(element)):
+                mark = pdfium.FPDF_StructElement_GetMarkedContentIdAtIndex(element, index)
+                if level:
                     levels[mark] = level
+                elif item:
+                    beginnings[item] = min(mark, beginnings.get(item, mark))
             waiting += [
-                (pdfium.FPDF_StructElement_GetChildAtIndex(element, index), level, depth + 1)
+                (pdfium.FPDF_StructElement_GetChildAtIndex(element, index), level, item, depth + 1)
                 for index in range(min(pdfium.FPDF_StructElement_CountChildren(element), _MAX_TREE))
             ]
     finally:
         pdfium.FPDF_StructTree_Close(tree)
-    return levels
+    return dict.fromkeys(beginnings.values(), ITEM) | levels
 
 
-def _level(element: pdfium.FPDF_STRUCTELEMENT) -> int:
+def _kind(element: pdfium.FPDF_STRUCTELEMENT) -> str:
     size = pdfium.FPDF_StructElement_GetType(element, None, 0)
     if not 2 < size <= 16:
-        return 0
+        return ""
     buffer = (ctypes.c_ushort * (size // 2))()
     pdfium.FPDF_StructElement_GetType(element, buffer, size)
-    match = _HEADING.match(bytes(buffer).decode("utf-16-le", "ignore").rstrip("\0"))
-    return int(match[1] or 1) if match else 0
+    return bytes(buffer).decode("utf-16-le", "ignore").rstrip("\0")
 
 
 def members_of(

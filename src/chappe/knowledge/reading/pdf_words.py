@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pypdfium2.raw as pdfium
 
 from chappe.knowledge.document import normalise
-from chappe.knowledge.reading.words import Turn, Word
+from chappe.knowledge.reading.words import ITEM, Turn, Word
 
 _HYPHENS = (0x02, 0xFFFE)  # how PDFium gives a hyphen at a line's end
 _LIGATURES = {
@@ -66,6 +66,7 @@ class _Style:
     size: float
     bold: bool
     level: int
+    mark: int
     turn: Turn
     suspect: bool
     invisible: bool
@@ -91,7 +92,7 @@ class PageText:
 def words_of(page: pdfium.FPDF_PAGE, frame: Frame, levels: dict[int, int]) -> PageText:
     """Read a page's words.
 
-    `levels`: heading level by the identifier of marked content, from the structure tree.
+    `levels`: of headings and items, by the identifier of marked content.
     """
     text_page = pdfium.FPDFText_LoadPage(page)
     if not text_page:
@@ -109,6 +110,7 @@ class _Collector:
         self._page = text_page
         self._frame = frame
         self._levels = levels
+        self._begun: set[int] = set()
         self._bold_fonts: dict[int, bool] = {}
         self._found = PageText([], [])
         self._letters: list[str] = []
@@ -198,9 +200,13 @@ class _Collector:
         outside = right <= 0 or bottom <= 0 or left >= width or top >= height
         if style.suspect or outside:
             self._found.suspects.append(len(self._found.words))
+        level = style.level
+        if level == ITEM and style.mark in self._begun:
+            level = 0
+        self._begun.add(style.mark)
         self._found.words.append(
             Word(
-                text, left, top, right, bottom, self._base, style.size, style.bold, style.level,
+                text, left, top, right, bottom, self._base, style.size, style.bold, level,
                 style.turn, outside or style.size < _TINY_POINTS,
             )
         )  # fmt: skip
@@ -224,6 +230,7 @@ class _Collector:
             size=size if math.isfinite(size) and size > 0 else 0.0,
             bold=self._bold(text_object, index),
             level=self._levels.get(mark, 0),
+            mark=mark,
             turn=turn,
             suspect=pale or invisible or size < _TINY_POINTS,
             invisible=invisible,

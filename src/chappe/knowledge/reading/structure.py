@@ -11,7 +11,7 @@ from statistics import median
 from chappe.knowledge.document import MAX_LEVEL, BlockKind
 from chappe.knowledge.reading.hyphens import is_cut
 from chappe.knowledge.reading.layout import Element, Line, Table, list_sign
-from chappe.knowledge.reading.words import Word
+from chappe.knowledge.reading.words import ITEM, Word
 
 _LARGER = 1.12
 _LARGER_RECOGNISED = 1.18
@@ -88,7 +88,7 @@ class Styles:
         text = " ".join(line.text for line in lines)
         if len(text) > _HEADING_CHARS or not any(map(str.isalpha, text)):
             return 0
-        tagged = lines[0].words[0].level
+        tagged = lines[0].words[0].level % ITEM
         if tagged and all(word.level == tagged for line in lines for word in line.words):
             return tagged
         known = self._outline.get(_plain(text))
@@ -199,7 +199,7 @@ def _begins(group: list[Line], line: Line, leading: float) -> bool:
     last, size = group[-1], max(line.size, 1.0)
     if abs(line.size - last.size) > _SIZE_STEP * size or _marker(line):
         return True
-    if line.words[0].level != last.words[-1].level:
+    if line.words[0].level % ITEM != last.words[-1].level % ITEM:
         return True
     if is_cut(last.words[-1].text, line.words[0].text):
         return False
@@ -231,13 +231,16 @@ def _short(line: Line) -> bool:
 
 
 def _marker(line: Line) -> str | None:
-    """`bullet` or `number` when a line begins with a list's sign and goes on."""
+    """`bullet` or `number` when a line begins with a list's sign and goes on.
+
+    `sign`: the file says that it begins an item, whose bullet is drawn rather than written.
+    """
     if len(line.words) < 2:
-        return None
+        return "sign" if line.words[0].level == ITEM else None
     first, second = line.words[:2]
     if first.text.isdecimal() and len(first.text) < 3:
         return "number" if second.left - first.right > _HANGING_EM * first.size else None
-    return list_sign(first.text)
+    return list_sign(first.text) or ("sign" if first.level == ITEM else None)
 
 
 def _without_first(line: Line) -> Line:

@@ -11,13 +11,16 @@ from chappe.knowledge.reading.model import PageText
 
 Turn = Literal[0, 90, 180, 270]
 
+ITEM = 7
+"""The level of the first word of a list's item, where the file's own structure says so."""
+
 
 @dataclass(slots=True)
 class Word:
     """A word in points from the page's top left corner, as displayed; y grows downwards.
 
     ``base``: where it stands; ``size``: of its font; ``level``: of the heading that the file's own
-    structure makes it part of, 0 for none; ``turn``: degrees, clockwise, by which it is turned;
+    structure makes it part of, 0 for none, `ITEM` for the first word of a list's item; ``turn``: degrees, clockwise, by which it is turned;
     ``hidden``: a person who looks at the page doesn't see it.
     """
 
