@@ -195,6 +195,8 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"spec": {"kind": "web", "url": "ftp://a.fr/"}}, 422, "invalid_request"),
     ({"spec": {"kind": "web", "url": "https://a.fr/", "pages": 10**9}}, 422, "invalid_request"),
     ({"spec": {"kind": "ftp"}}, 422, "invalid_request"),
+    ({"spec": {"kind": "s3", "bucket": "notes"}, "name": "a\x00b"}, 422, "invalid_request"),
+    ({"spec": {"kind": "s3", "bucket": "notes", "prefix": "a\x00b"}}, 422, "invalid_request"),
     ({"spec": {"kind": "official"}}, 422, "source_official"),
     ({"spec": {"kind": "official", "name": "absent"}}, 404, "unknown_source"),
     ({"spec": {"kind": "s3", "bucket": "notes"}, "every_seconds": 5}, 422, "invalid_request"),

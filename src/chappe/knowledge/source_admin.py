@@ -3,16 +3,19 @@
 Whoever administers a collection decides what fills it. A secret is sealed for its source alone.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import text
+from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chappe.core.connections import Connection
 from chappe.core.database import Database
 from chappe.core.errors import ChappeError
+from chappe.core.invalid import wrong
 from chappe.core.settings import Settings
 from chappe.gateway.catalogue.secrets import Cipher
 from chappe.identity.access import (
@@ -74,6 +77,15 @@ class SourceAdministration:
         self._settings = settings
         self._database = database
 
+    @contextlib.asynccontextmanager
+    async def _session(self) -> AsyncIterator[AsyncSession]:
+        """A session; a value that the database can't hold is told as such."""
+        try:
+            async with self._database.session() as session:
+                yield session
+        except (DataError, UnicodeEncodeError):
+            raise ChappeError("invalid_request", 422, reason=wrong("not_kept")) from None
+
     async def add(self, actor: Actor, slug: str, new: NewSource) -> SourceView:
         """Add a source to a collection. It runs for the first time within a minute, if it has a
         schedule.
@@ -84,7 +96,7 @@ class SourceAdministration:
         """
         self._check(actor, new.spec)
         name = new.name or place(new.spec)[:200]
-        async with self._database.session() as session:
+        async with self._session() as session:
             collection_id = await self._administered(session, actor, slug)
             source_id = await session.scalar(
                 text("""
@@ -118,7 +130,7 @@ class SourceAdministration:
     async def change(self, actor: Actor, source_id: int, change: SourceChange) -> SourceView:
         """Change what is given; raises as :meth:`add`, and `unknown_source_id`."""
         given = change.model_fields_set
-        async with self._database.session() as session:
+        async with self._session() as session:
             before = await _reached(session, actor, source_id)
             kept = read_spec(before.spec)
             values: dict[str, Any] = {}
@@ -174,7 +186,7 @@ class SourceAdministration:
 
     async def remove(self, actor: Actor, source_id: int) -> None:
         """Remove a source. The documents that it brought stay, as if people had given them."""
-        async with self._database.session() as session:
+        async with self._session() as session:
             source = await _reached(session, actor, source_id)
             await session.execute(
                 text("""
@@ -193,7 +205,7 @@ class SourceAdministration:
         Raises:
             ChappeError: `unknown_collection`, `scope_missing`.
         """
-        async with self._database.session() as session:
+        async with self._session() as session:
             if slug is not None:
                 await self._administered(session, actor, slug)
             rows = await session.execute(
@@ -208,7 +220,7 @@ class SourceAdministration:
 
     async def read(self, actor: Actor, source_id: int) -> SourceView:
         """One source; raises `unknown_source_id`, also when the actor doesn't administer it."""
-        async with self._database.session() as session:
+        async with self._session() as session:
             row = await _reached(session, actor, source_id)
         return await self._view(row)
 
@@ -218,7 +230,7 @@ class SourceAdministration:
         Args:
             force: remove what went away even if it is most of it.
         """
-        async with self._database.session() as session:
+        async with self._session() as session:
             source = await _reached(session, actor, source_id)
             await session.execute(
                 text("""

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request
+from fastapi import APIRouter, Body, Path, Request
 
 from chappe.identity.http import CurrentActor
 from chappe.knowledge.source_admin import SourceAdministration
 from chappe.knowledge.source_schemas import NewSource, SourceChange, SourceView, SyncRequest
 
 router = APIRouter(prefix="/api", tags=["sources"])
+
+SourceId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 def _administration(request: Request) -> SourceAdministration:
@@ -37,21 +39,21 @@ async def add_source(
 
 
 @router.get("/sources/{source_id}")
-async def read_source(request: Request, actor: CurrentActor, source_id: int) -> SourceView:
+async def read_source(request: Request, actor: CurrentActor, source_id: SourceId) -> SourceView:
     """One source, and its newest run."""
     return await _administration(request).read(actor, source_id)
 
 
 @router.patch("/sources/{source_id}")
 async def change_source(
-    request: Request, actor: CurrentActor, source_id: int, change: SourceChange
+    request: Request, actor: CurrentActor, source_id: SourceId, change: SourceChange
 ) -> SourceView:
     """Change what is given of a source."""
     return await _administration(request).change(actor, source_id, change)
 
 
 @router.delete("/sources/{source_id}", status_code=204)
-async def remove_source(request: Request, actor: CurrentActor, source_id: int) -> None:
+async def remove_source(request: Request, actor: CurrentActor, source_id: SourceId) -> None:
     """Remove a source; the documents that it brought stay."""
     await _administration(request).remove(actor, source_id)
 
@@ -60,7 +62,7 @@ async def remove_source(request: Request, actor: CurrentActor, source_id: int) -
 async def run_source(
     request: Request,
     actor: CurrentActor,
-    source_id: int,
+    source_id: SourceId,
     wanted: Annotated[SyncRequest, Body(default_factory=SyncRequest)],
 ) -> SourceView:
     """Have a source run as soon as a worker is free."""
