@@ -3,7 +3,7 @@ test wants it to say."""
 
 import datetime as dt
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,10 +146,14 @@ def names(events: Sequence[Event]) -> list[str]:
 
 @asynccontextmanager
 async def world(
-    database: Database, url: str, folder: Path, model: support.ScriptedEndpoint, **model_fields: Any
+    database: Database,
+    url: str,
+    folder: Path,
+    model: support.ScriptedEndpoint,
+    citation_model: str | None = None,
 ) -> AsyncIterator[World]:
     """A world on a migrated database, with one model of the settings."""
-    models = [ModelSettings(name="m", url=model.url, **model_fields)]
+    models = [ModelSettings(name="m", url=model.url)]
     settings = Settings(
         data_dir=folder, models=models, embedded_chat=False, embedded_encoder=False,
         probe_interval=30.0,
@@ -157,10 +161,8 @@ async def world(
     gateway = Gateway(settings, url)
     await gateway.start(())
     search = Search(database, gateway, 365)
+    assistant = Assistant(database, search, gateway, citation_model)
     try:
-        yield World(database, gateway, search, Assistant(database, search, gateway), model)
+        yield World(database, gateway, search, assistant, model)
     finally:
         await gateway.stop()
-
-
-MakeWorld = Callable[[], World]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from chappe.assistant.clarify import Choice
+from chappe.assistant.entailment import entailment_messages, read_opinion
 from chappe.assistant.extracts import RankedPassage, choose_extracts
 from chappe.assistant.prompting import PromptPassage, build_prompt
 from chappe.assistant.retrieval import Retrieved, Retriever
@@ -32,10 +33,22 @@ _LEAST_PROMPT = 3_000
 
 
 class Assistant:
-    """Answers questions with checked citations."""
+    """Answers questions with checked citations.
 
-    def __init__(self, database: Database, search: Search, gateway: Gateway) -> None:
+    Args:
+        citation_model: a chat model asked whether a passage says what a sentence says, where words
+            alone leave it open; none: words alone.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        search: Search,
+        gateway: Gateway,
+        citation_model: str | None = None,
+    ) -> None:
         self._gateway = gateway
+        self._citation_model = citation_model
         self.retrieve = Retriever(database, search, gateway)
 
     async def answer(
@@ -67,7 +80,7 @@ class Assistant:
             yield _extracts(retrieved, "no_model")
             yield closing.done("unsupported")
             return
-        review = Review(retrieved.passages)
+        review = Review(retrieved.passages, second_opinion=self._citation_model is not None)
         try:
             async with aclosing(
                 self._generate(actor, retrieved, retrieved.model, reader, review, closing)
@@ -132,6 +145,32 @@ class Assistant:
             closing.account = stream.account
         for event in review.close():
             yield event
+        if self._citation_model is not None:
+            async for event in self._opinions(cleared, self._citation_model, review, closing):
+                yield event
+
+    async def _opinions(
+        self, actor: Actor, model: str, review: Review, closing: "_Closing"
+    ) -> AsyncGenerator[Event, None]:
+        async def entails(claim: str, passage: str) -> bool:
+            written = ""
+            async with self._gateway.chat(
+                actor, model, entailment_messages(claim, passage), max_tokens=20, temperature=0.0
+            ) as stream:
+                async for piece in stream.text():
+                    written += piece
+            return read_opinion(written)
+
+        try:
+            async with aclosing(review.settle(entails)) as events:
+                async for event in events:
+                    yield event
+        except ChappeError as error:
+            # The rules' own verdicts stand, and it is said that nobody else was heard.
+            log.warning("second_opinion_failed", extra={"reason": error.code})
+            closing.opinion = error.code
+            for event in review.give_up():
+                yield event
 
     async def whole(
         self, actor: Actor, retrieved: Retrieved, reader: str, request_id: str
@@ -178,6 +217,7 @@ class _Closing:
         self._began = began
         self.truncated = False
         self.account: Any = None
+        self.opinion: str | None = None
 
     def done(self, status: str, review: Review | None = None) -> Event:
         usage = None
@@ -192,6 +232,7 @@ class _Closing:
             "truncated": self.truncated,
             "model": self._model.name if self._model else None,
             "weak": bool(self._model and self._model.weak),
+            "second_opinion_refused": self.opinion,
             "usage": usage,
             "request_id": self._request_id,
             "duration_ms": round((time.perf_counter() - self._began) * 1000),

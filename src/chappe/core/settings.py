@@ -156,6 +156,9 @@ class Settings(BaseSettings):
     source_items: int = Field(200_000, ge=1, description="most files of one source")
     otlp_endpoint: str | None = Field(None, description="where OpenTelemetry traces go (OTLP/HTTP)")
     stale_after_days: int = Field(365, ge=1)
+    citation_model: str | None = Field(
+        None, description="chat model asked whether a passage says a sentence; none: words alone"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
 

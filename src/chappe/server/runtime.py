@@ -72,7 +72,9 @@ class Runtime:
         self.search = Search(
             self.database, self.gateway, self.settings.stale_after_days, self.index
         )
-        self.assistant = Assistant(self.database, self.search, self.gateway)
+        self.assistant = Assistant(
+            self.database, self.search, self.gateway, self.settings.citation_model
+        )
 
     async def start_worker(self) -> None:
         """Do background work in this process, and take over what dead workers left."""
