@@ -126,9 +126,11 @@ def heading_levels(page: pdfium.FPDF_PAGE) -> dict[int, int]:
             kind = _kind(element)
             heading = _HEADING.match(kind)
             level = int(heading[1] or 1) if heading else level
-            item = seen if kind == "LBody" else 0 if kind == "L" else item
+            item = seen if kind == "LI" else 0 if kind in ("L", "Lbl") else item
             for index in range(pdfium.FPDF_StructElement_GetMarkedContentIdCount(element)):
                 mark = pdfium.FPDF_StructElement_GetMarkedContentIdAtIndex(element, index)
+                if mark < 0:
+                    continue
                 if level:
                     levels[mark] = level
                 elif item:

@@ -20,7 +20,8 @@ class Word:
     """A word in points from the page's top left corner, as displayed; y grows downwards.
 
     ``base``: where it stands; ``size``: of its font; ``level``: of the heading that the file's own
-    structure makes it part of, 0 for none, `ITEM` for the first word of a list's item; ``turn``: degrees, clockwise, by which it is turned;
+    structure makes it part of, 0 for none, `ITEM` for the first word of a list's item;
+    ``turn``: degrees, clockwise, by which it is turned;
     ``hidden``: a person who looks at the page doesn't see it.
     """
 
