@@ -145,7 +145,7 @@ class Index:
             self._store = await asyncio.to_thread(Store, self._folder)
 
     async def _from_disk(self) -> Snapshot | None:
-        if self._store is None:
+        if self._store is None or self._store.empty:
             return None
         try:
             found = await asyncio.to_thread(self._store.open)

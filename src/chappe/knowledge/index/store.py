@@ -8,7 +8,6 @@ mapped, not read; each file's CRC-32 is checked when the index is opened.
 from __future__ import annotations
 
 import base64
-import contextlib
 import fcntl
 import json
 import mmap
@@ -81,6 +80,11 @@ class Store:
     def close(self) -> None:
         """Let another process write."""
         os.close(self._lock)
+
+    @property
+    def empty(self) -> bool:
+        """Was nothing saved here yet."""
+        return not (self._folder / _MANIFEST).exists()
 
     def new_folder(self) -> str:
         """A folder for a segment to come."""
@@ -241,21 +245,11 @@ class Store:
             raise IndexUnusableError(f"{name}.bin of segment {folder} is damaged")
         return values
 
-    def abandon(self, folder: str) -> None:
-        """A segment that was begun and isn't wanted any more."""
-        self._unsaved.discard(folder)
-
     def _sweep(self, used: set[str]) -> None:
         # Who maps a removed file keeps it until they let it go.
         for place in self._folder.iterdir():
             if place.is_dir() and place.name not in used | self._unsaved:
                 shutil.rmtree(place, ignore_errors=True)
-
-    def clear(self) -> None:
-        """Forget everything on disk."""
-        with contextlib.suppress(FileNotFoundError):
-            (self._folder / _MANIFEST).unlink()
-        self._sweep(set())
 
 
 def _arrays(segment: Segment[P]) -> dict[str, Array]:
