@@ -250,11 +250,12 @@ async def list_grants(database: Database, actor: Actor, slug: str) -> list[Grant
     """
     async with database.session() as session:
         found = await find_collection(session, actor, slug, "administer")
-        name = NAME.format(kind="g.subject_kind", id="g.subject_id")
+        name = NAME.format(kind="given.subject_kind", id="given.subject_id")
         rows = await session.execute(
             text(f"""
                 select subject_kind, subject_id, {name} as name, role, granted_at
-                from collection_grant g where collection_id = :id order by granted_at, subject_id
+                from collection_grant given where collection_id = :id
+                order by granted_at, subject_id
             """),  # noqa: S608 - the expression is ours
             {"id": found.id},
         )
