@@ -6,13 +6,12 @@ either columns of prose, read one after the other, or a table, read row by row.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Literal
 
+from chappe.knowledge.reading.list_signs import list_sign
 from chappe.knowledge.reading.words import Word
 
 _SAME_LINE_EM = 0.25
@@ -26,11 +25,6 @@ _PROSE_WORDS = 4
 _COLUMN_ROWS = 3
 _ROW_GAP_EM = 1.9
 _MAX_DEPTH = 12
-_BULLETS = frozenset("•‣▪◦●○■□▸►➢➤➔✓✔→·–—-*o§\uf0b7\uf0a7\uf076\uf0d8\uf0fc\uf0e8\uf0a8\uf02d")
-_NUMBERED = re.compile(
-    r"(\(?(\d{1,3}|[a-z]|[ivx]{1,5})\)|\d{1,2}(\.\d{1,2}){0,3}\.|\d{1,2}\.\d{1,2}(\.\d{1,2})*"
-    r"|\d{1,2}°\)?|[IVX]{1,5}\.|[A-Z][.)]|[a-z]\.)\Z"
-)
 
 
 @dataclass(slots=True)
@@ -180,13 +174,6 @@ def _pieces(words: list[Word]) -> list[Line]:
             pieces[-1].append(word)
         right = max(right, word.right)
     return [line_of(piece) for piece in pieces]
-
-
-def list_sign(text: str) -> Literal["bullet", "number"] | None:
-    """Is a word what a list's item begins with?"""
-    if text in _BULLETS:
-        return "bullet"
-    return "number" if _NUMBERED.match(text) else None
 
 
 def _order(rows: list[_Row], depth: int) -> list[Element]:

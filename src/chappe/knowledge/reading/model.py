@@ -125,8 +125,8 @@ class Issue:
 
     ``code`` is a key of the locales under ``reading.`` (e.g. ``page_unreadable``,
     ``low_confidence``, ``truncated``, ``macros_ignored``, ``hidden_text``, ``member_refused``),
-    ``page`` the page concerned, ``values`` what the sentence quotes (the page's number too). ``loss``: whether text is
-    missing, so that the document is only partly read.
+    ``page`` the page concerned, ``values`` what the sentence quotes, the page's number too.
+    ``loss``: whether text is missing, so that the document is only partly read.
     """
 
     code: str

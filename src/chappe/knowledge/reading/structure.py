@@ -10,7 +10,8 @@ from statistics import median
 
 from chappe.knowledge.document import MAX_LEVEL, BlockKind
 from chappe.knowledge.reading.hyphens import is_cut
-from chappe.knowledge.reading.layout import Element, Line, Table, list_sign
+from chappe.knowledge.reading.layout import Element, Line, Table
+from chappe.knowledge.reading.list_signs import list_sign
 from chappe.knowledge.reading.words import ITEM, Word
 
 _LARGER = 1.12
