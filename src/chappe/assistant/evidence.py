@@ -148,7 +148,9 @@ class PassageIndex:
         if not self.units or not (terms or found.facts):
             return Shortfall("not_supported")
         claim = Claim(found, terms, tuple(self._equivalents(term) for term in terms))
-        best: Support | Shortfall = Shortfall("not_supported", _spans(terms, found.facts))
+        best: Support | Shortfall = Shortfall(
+            "not_supported", _spans(terms, self._absent(found.facts))
+        )
         denied, denial = 0.0, None
         for window in self._windows(claim, rarity, must_hold)[:_TRIED_WINDOWS]:
             verdict = self._judge(window, claim, rarity)
@@ -165,6 +167,10 @@ class PassageIndex:
             ):
                 best = verdict
         return best
+
+    def _absent(self, facts: Iterable[Fact]) -> list[Fact]:
+        known = [*(f for unit in self.units for f in unit.facts), *self._context.facts]
+        return [fact for fact in facts if not fact.is_in(known)]
 
     def _equivalents(self, term: Term) -> frozenset[str]:
         """Keys of the passage that say the same: equal, synonyms, or of the same long root."""

@@ -171,7 +171,7 @@ CONCEPTS: dict[str, str] = {
     "REFUSE": "refusé refusée refus refuser refuse rejeté rejet",
     "WITHDRAW": "retirer retiré retirée retrait",
     "WRITTEN": "écrit écrite",
-    "ORAL": "oral orale",
+    "ORAL": "oral orale oralement verbal verbale verbalement",
     "LAST": "dernier dernière derniers dernières",
     "FIRST": "premier première premiers premières",
     "MAXIMUM": "maximum maximale maximal",
