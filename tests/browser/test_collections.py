@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pypdfium2
 import pytest
-from fpdf import FPDF
 from playwright.sync_api import Page, expect
+from reportlab.lib.pagesizes import A4
+from reportlab.pdfgen.canvas import Canvas
 
 import support
 from browser_support import violations
@@ -21,19 +22,21 @@ PRICE = "Le prix du repas est fixé à 3,45 euros pour tous les enfants."
 
 def scan() -> bytes:
     """A page of regulations as a scanner gives it: an image and no text."""
-    written = FPDF()
-    written.add_page()
-    written.set_font("helvetica", size=20)
-    written.cell(text="Règlement de la cantine", new_x="LMARGIN", new_y="NEXT")
-    written.set_font_size(13)
-    for text in (
-        "L'inscription à la cantine scolaire se fait en mairie avant le 15 juin.",
-        PRICE,
-        "Les absences sont signalées la veille avant midi.",
+    written = io.BytesIO()
+    canvas = Canvas(written, pagesize=A4)
+    canvas.setFont("Helvetica", 20)
+    canvas.drawString(60, 760, "Règlement de la cantine")
+    canvas.setFont("Helvetica", 12)
+    for at, text in enumerate(
+        (
+            "L'inscription à la cantine scolaire se fait en mairie avant le 15 juin.",
+            PRICE,
+            "Les absences sont signalées la veille avant midi.",
+        )
     ):
-        written.ln(8)
-        written.multi_cell(0, text=text, new_x="LMARGIN", new_y="NEXT")
-    image = pypdfium2.PdfDocument(bytes(written.output()))[0].render(scale=200 / 72).to_pil()
+        canvas.drawString(60, 720 - 40 * at, text)
+    canvas.save()
+    image = pypdfium2.PdfDocument(written.getvalue())[0].render(scale=200 / 72).to_pil()
     scanned = io.BytesIO()
     image.convert("L").save(scanned, "PDF", resolution=200)
     return scanned.getvalue()
