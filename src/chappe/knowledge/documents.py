@@ -182,7 +182,7 @@ async def list_documents(
         ChappeError: as :func:`find_collection`; `invalid_request`.
     """
     if after is not None and not (after.isascii() and after.isdigit() and len(after) < 19):
-        raise ChappeError("invalid_request", 422, reason=at("after", wrong("other")))
+        raise ChappeError("invalid_request", 422, reason=at("after", wrong("cursor")))
     pattern = "%" + query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     async with database.session() as session:
         found = await find_collection(session, actor, slug)
@@ -259,7 +259,7 @@ async def boxes_of(
             session, actor, document_id, version, "v.boxes, length(v.text) as length"
         )
     if not start <= end <= row.length or end - start > _MOST_SPAN:
-        raise ChappeError("invalid_request", 422, reason=at("end", wrong("other")))
+        raise ChappeError("invalid_request", 422, reason=at("end", wrong("after_start")))
     if row.boxes is None:
         return []
     return [
