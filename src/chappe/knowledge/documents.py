@@ -259,7 +259,7 @@ async def boxes_of(
             session, actor, document_id, version, "v.boxes, length(v.text) as length"
         )
     if not start <= end <= row.length or end - start > _MOST_SPAN:
-        raise ChappeError("invalid_request", 422, reason=at("end", wrong("after_start")))
+        raise ChappeError("invalid_request", 422, reason=at("end", wrong("span", most=_MOST_SPAN)))
     if row.boxes is None:
         return []
     return [
