@@ -68,7 +68,10 @@ class Scores(BaseModel):
     lexical: float | None
     dense: float | None
     fused: float
-    final: float | None = Field(None, description="what hits are ordered by; null: not searched")
+    final: float | None = Field(
+        None,
+        description="what orders hits, but for diversity; null: not searched",
+    )
 
 
 class Hit(BaseModel):
