@@ -1,3 +1,4 @@
+import datetime as dt
 import os
 import urllib.request
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from chappe.core.errors import ChappeError
 from chappe.knowledge.connectors.addresses import Reach
 from chappe.knowledge.connectors.base import Bounds
 from chappe.knowledge.connectors.s3 import S3Connector
+from chappe.knowledge.connectors.signing import query_of, signed_headers
 from knowledge.connectors.listing import listed
-from knowledge.connectors.serving import s3
+from knowledge.connectors.serving import Reply, s3, site
 
 BUCKET = "documents"
 KEYS = {"access_key_id": "AKIATEST", "secret_access_key": "secret-of-the-test"}
@@ -94,3 +96,37 @@ async def test_addresses_of_the_network_are_closed_unless_opened(tmp_path: Path)
     with pytest.raises(ChappeError) as refused:
         await listed(reader, tmp_path)
     assert refused.value.code == "source_address"
+
+
+async def test_no_redirection_is_followed(tmp_path: Path) -> None:
+    # A store that somebody chose must not send the server to what only the server reaches.
+    listing = (
+        b"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a.txt</Key>"
+        b"<LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>6</Size></Contents>"
+        b"</ListBucketResult>"
+    )
+    with site() as inside, site() as store:
+        inside.pages["/secret"] = Reply(b"secret")
+        store.pages["/documents?encoding-type=url&list-type=2"] = Reply(listing)
+        elsewhere = {"location": f"{inside.url}/secret"}
+        store.pages["/documents/a.txt"] = Reply(status=302, headers=elsewhere)
+        reader = connector(store.url)
+        found = await listed(reader, tmp_path)
+        with pytest.raises(ChappeError) as refused:
+            await reader.fetch(found["a.txt"], tmp_path)
+        assert refused.value.code == "source_unreachable"
+        assert inside.requests == []
+
+
+def test_a_signature_is_that_of_the_specification() -> None:
+    # The example « GET Bucket (List Objects) » of Amazon's specification.
+    headers = signed_headers(
+        f"https://examplebucket.s3.amazonaws.com/?{query_of({'prefix': 'J', 'max-keys': '2'})}",
+        region="us-east-1",
+        access_key_id="AKIAIOSFODNN7EXAMPLE",
+        secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        now=dt.datetime(2013, 5, 24, tzinfo=dt.UTC),
+    )
+    assert headers["authorization"].endswith(
+        "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"
+    )

@@ -55,6 +55,7 @@ class Client:
         authorization: sent to the origin (scheme, host, port) of `origin` only.
         silence: seconds without a byte before giving up.
         longest: seconds that one request may take in all.
+        redirections: so many are followed.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Client:
         authorization: str | None = None,
         silence: float = 30.0,
         longest: float = 600.0,
+        redirections: int = _REDIRECTIONS,
     ) -> None:
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls(),
@@ -75,6 +77,7 @@ class Client:
         self._origin = _origin(origin)
         self._authorization = authorization
         self._longest = longest
+        self._redirections = redirections
         self._timeouts = {key: silence for key in ("connect", "read", "write", "pool")}
 
     async def close(self) -> None:
@@ -101,7 +104,7 @@ class Client:
         """
         try:
             async with asyncio.timeout(self._longest):
-                for _ in range(_REDIRECTIONS + 1):
+                for _ in range(self._redirections + 1):
                     answer = await self._once(method, url, headers or {}, body, most, folder)
                     target = answer.headers.get("location")
                     if answer.status not in _REDIRECT_STATUSES or not target:
@@ -114,7 +117,7 @@ class Client:
             raise unreachable(shown(url), wrong("no_answer", seconds=seconds)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError, zlib.error) as error:
             raise unreachable(shown(url), wrong("broken_answer", message=_told(error))) from None
-        raise unreachable(shown(url), wrong("redirections", limit=_REDIRECTIONS))
+        raise unreachable(shown(url), wrong("redirections", limit=self._redirections))
 
     async def _once(
         self,

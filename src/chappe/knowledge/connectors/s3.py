@@ -1,35 +1,22 @@
-"""A bucket of an S3-compatible store."""
+"""A bucket of an S3-compatible store.
 
+Read with our own client: the store's address is somebody's choice, and neither a redirection nor
+a name that leads elsewhere the second time may take a request to what only the server reaches.
+"""
+
+import datetime as dt
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus
 
-import obstore
-from obstore.exceptions import (
-    BaseError,
-    NotFoundError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-)
-from obstore.store import S3Store
-
-from chappe.core.errors import ChappeError
 from chappe.core.invalid import wrong
 from chappe.knowledge.connectors.addresses import Reach
-from chappe.knowledge.connectors.base import (
-    Bounds,
-    Found,
-    Known,
-    bounded,
-    save,
-    too_large,
-    unreachable,
-)
+from chappe.knowledge.connectors.base import Bounds, Found, Known, too_large, unreachable
+from chappe.knowledge.connectors.client import Answer, Client, refused
+from chappe.knowledge.connectors.signing import escaped, query_of, signed_headers
+from chappe.knowledge.sources.tree import Element, TreeError, parse_xml
 
-if TYPE_CHECKING:
-    from obstore import GetResult
+_MOST_LISTING_BYTES = 20_000_000
 
 
 class S3Connector:
@@ -52,86 +39,97 @@ class S3Connector:
         access_key_id: str | None = None,
         secret_access_key: str | None = None,
     ) -> None:
-        self._reach = reach
         self._bounds = bounds
-        self._prefix = prefix.strip("/")
-        self._endpoint = endpoint
-        self._place = f"s3://{bucket}/{self._prefix}"
+        prefix = prefix.strip("/")
+        self._prefix = prefix + "/" if prefix else ""
+        self._place = f"s3://{bucket}/{prefix}"
+        self._address = f"{(endpoint or f'https://s3.{region}.amazonaws.com').rstrip('/')}/{bucket}"
+        self._region = region
+        self._keys = (access_key_id, secret_access_key)
+        self._client = Client(reach, redirections=0)
         self.complete = False
-        signed = (
-            {"access_key_id": access_key_id, "secret_access_key": secret_access_key}
-            if access_key_id and secret_access_key
-            else {"skip_signature": True}
-        )
-        self._store = S3Store(
-            bucket,
-            endpoint=endpoint or f"https://s3.{region}.amazonaws.com",
-            region=region,
-            virtual_hosted_style_request=False,
-            client_options={
-                "allow_http": bool(endpoint and endpoint.startswith("http://")),
-                "timeout": timedelta(minutes=10),
-                "connect_timeout": timedelta(seconds=15),
-            },
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
-            **signed,
-        )
 
     async def items(self, known: Mapping[str, Known], folder: Path) -> AsyncIterator[Found]:
         """List the bucket; raises `source_denied`, `source_missing`, `source_unreachable`."""
         self.complete = False
-        # The store connects by itself: the address is looked at before each listing.
-        parts = urlsplit(self._endpoint or "")
-        if parts.hostname:
-            default = 443 if parts.scheme == "https" else 80
-            await self._reach.resolve(parts.hostname, parts.port or default)
         count = 0
+        asked = {"list-type": "2", "encoding-type": "url"}
+        if self._prefix:
+            asked["prefix"] = self._prefix
+        for _ in range(self._bounds.items):
+            page = await self._page(asked)
+            encoded = page.text("EncodingType") == "url"
+            for entry in page.all("Contents"):
+                found = self._found(entry, encoded)
+                if found is None:
+                    continue
+                count += 1
+                if count > self._bounds.items:
+                    return
+                yield found
+            if page.text("IsTruncated") != "true":
+                self.complete = True
+                return
+            asked["continuation-token"] = page.text("NextContinuationToken")
+
+    async def _page(self, asked: Mapping[str, str]) -> Element:
+        address = f"{self._address}?{query_of(asked)}"
+        answer = await self._get(address, most=_MOST_LISTING_BYTES)
+        if answer.status != 200:
+            raise refused(answer, self._place)
         try:
-            async for page in obstore.list(self._store, prefix=self._prefix or None):
-                for entry in page:
-                    key = entry["path"]
-                    if key.endswith("/") or not entry["size"]:
-                        continue  # what stands for a folder
-                    count += 1
-                    if count > self._bounds.items:
-                        return
-                    relative = key[len(self._prefix) :].lstrip("/") if self._prefix else key
-                    yield Found(
-                        external_id=relative,
-                        name=relative.rpartition("/")[2],
-                        tag=entry["e_tag"] or f"{entry['size']}-{entry['last_modified']}",
-                        size=entry["size"],
-                        date=entry["last_modified"].date(),
-                        state={"key": key},
-                    )
-        except BaseError as error:
-            raise self._told(error, self._place) from error
-        self.complete = True
+            root = parse_xml(answer.body)
+        except TreeError as error:
+            raise unreachable(self._place, wrong("broken_answer", message=error)) from None
+        if root.name != "ListBucketResult":
+            raise unreachable(self._place, wrong("broken_answer", message=root.name[:50]))
+        return root
+
+    def _found(self, entry: Element, encoded: bool) -> Found | None:
+        """An object of a listing; None for what stands for a folder."""
+        key, size, modified = (entry.text(name) for name in ("Key", "Size", "LastModified"))
+        key = unquote_plus(key) if encoded else key
+        if not key.startswith(self._prefix):
+            return None  # a place that wasn't asked for
+        try:
+            length, date = int(size), dt.datetime.fromisoformat(modified).date()
+        except ValueError as error:
+            raise unreachable(self._place, wrong("broken_answer", message=error)) from None
+        if key.endswith("/") or not length:
+            return None
+        relative = key[len(self._prefix) :]
+        return Found(
+            external_id=relative,
+            name=relative.rpartition("/")[2],
+            tag=entry.text("ETag") or f"{size}-{modified}",
+            size=length,
+            date=date,
+            state={"key": key},
+        )
 
     async def fetch(self, item: Found, folder: Path) -> Path:
         """Copy an object; raises as :meth:`items`, and `source_too_large`."""
         if item.size is not None and item.size > self._bounds.file_bytes:
             raise too_large(item.external_id, self._bounds.file_bytes)
-        try:
-            answer = await obstore.get_async(self._store, item.state["key"])
-            chunks = bounded(_bytes(answer), item.external_id, self._bounds.file_bytes)
-            return await save(chunks, folder)
-        except BaseError as error:
-            raise self._told(error, item.external_id) from error
+        address = f"{self._address}/{escaped(item.state['key'])}"
+        answer = await self._get(address, most=self._bounds.file_bytes, folder=folder)
+        if answer.file is None:
+            raise refused(answer, item.external_id)
+        return answer.file
 
-    def _told(self, error: Exception, place: str) -> ChappeError:
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-            return ChappeError("source_denied", 502, place=place)
-        # A bucket that isn't there has no error of its own when it is listed.
-        if isinstance(error, NotFoundError) or "NoSuchBucket" in str(error):
-            return ChappeError("source_missing", 404, place=place)
-        # The store's own words hold addresses and the whole request.
-        return unreachable(place, wrong("broken_answer", message=type(error).__name__))
+    async def _get(self, address: str, *, most: int, folder: Path | None = None) -> Answer:
+        access_key_id, secret = self._keys
+        headers = {}
+        if access_key_id and secret:
+            headers = signed_headers(
+                address,
+                region=self._region,
+                access_key_id=access_key_id,
+                secret_access_key=secret,
+                now=dt.datetime.now(dt.UTC),
+            )
+        return await self._client.request("GET", address, headers=headers, most=most, folder=folder)
 
     async def close(self) -> None:
-        """Its connections end by themselves."""
-
-
-async def _bytes(answer: "GetResult") -> AsyncIterator[bytes]:
-    async for chunk in answer.stream():
-        yield bytes(chunk)
+        """Close its connections."""
+        await self._client.close()
