@@ -263,3 +263,11 @@ async def test_a_site_may_not_lead_into_the_network(tmp_path: Path) -> None:
         with pytest.raises(ChappeError) as refused:
             await listed(connector(web.url), tmp_path)
         assert refused.value.code == "source_address"
+
+
+@pytest.mark.parametrize(
+    "address", ["::127.0.0.1", "fec0::1", "64:ff9b:1::7f00:1", "::ffff:10.0.0.1", "2002:a00:1::"]
+)
+def test_forms_of_inner_addresses_are_closed(address: str) -> None:
+    assert not Reach().open("exemple.fr", address)
+    assert Reach().open("exemple.fr", "2a00:1450:4007::1")

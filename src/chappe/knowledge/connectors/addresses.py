@@ -21,6 +21,9 @@ from chappe.gateway.catalogue.addresses import link_local
 
 _Address = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")
+# IPv6 forms that lead back to a network of this machine's, though no table calls them private:
+# IPv4 inside IPv6 (RFC 4291, 2.5.5.1), a network's own NAT64 (RFC 8215), its old site (RFC 3879).
+_INWARD = tuple(map(IPv6Network, ("::/96", "64:ff9b:1::/48", "fec0::/10")))
 _RESOLVE_SECONDS = 10.0
 
 
@@ -45,7 +48,8 @@ class Reach:
         ip = _plain(ip_address(address.partition("%")[0]))
         if link_local(f"http://[{ip}]/" if ip.version == 6 else f"http://{ip}/"):
             return False
-        if ip.is_global and not ip.is_multicast:
+        inward = any(ip in network for network in _INWARD)
+        if ip.is_global and not ip.is_multicast and not inward:
             return True
         named = host.lower().rstrip(".") in self._names
         return named or any(ip in network for network in self._networks)
