@@ -415,6 +415,7 @@ def test_a_quotation_from_a_source_is_found_where_it_stands(
 FIGURES = [line for line in LINES if any(c.isdigit() for c in line[1]) and ". " not in line[1]]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FIGURES), st.data())
 def test_an_altered_digit_is_never_supported(
     chosen: tuple[Source, str], data: st.DataObject

@@ -62,6 +62,8 @@ def test_a_question_an_answer_and_its_source(
     expect(citation).to_be_focused()
 
 
+# A whole answer of the embedded model takes most of a minute; test_api.py waits for one.
+@pytest.mark.slow
 def test_the_weak_model_is_said_to_be_unsupported(page: Page, demo: support.Running) -> None:
     ask(page, demo)
     page.set_default_timeout(90_000)

@@ -59,8 +59,12 @@ def test_search_by_meaning(loaded: Path) -> None:
     assert any(hit["scores"]["dense"] is not None for hit in answer["hits"])
 
 
-def test_ask(loaded: Path) -> None:
-    result = support.chappe("ask", "carte d'identité", "--json", data_dir=loaded)
+def test_ask(loaded: Path, endpoint: support.ScriptedEndpoint) -> None:
+    endpoint.script = ["Bonjour."]
+    result = support.chappe(
+        "ask", "carte d'identité", "--json", data_dir=loaded,
+        CHAPPE_MODELS=f"scripted={endpoint.url}",
+    )  # fmt: skip
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert events[0]["event"] == "search" and events[-1]["event"] == "done"
 
