@@ -171,8 +171,7 @@ async def ask(runtime: Runtime, slug: str, questions: Sequence[Question]) -> lis
         times.append(time.perf_counter() - began)
         hybrid = list(dict.fromkeys(name[item.passage.id] for item in result.hits))
         pool = {key for ranking in (lexical, dense) for key, _ in ranking}
-        async with runtime.database.session() as session:
-            rows_of = await hits.read(session, SYSTEM, list(pool))
+        rows_of = await hits.read(runtime.index.reads, SYSTEM, list(pool))
         candidates = {
             key: replace(hits.candidate(row), document=name[key]) for key, row in rows_of.items()
         }

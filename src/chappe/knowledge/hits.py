@@ -1,29 +1,28 @@
 """From passages to what is ordered and shown of them: their words and documents, by the gate."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chappe.identity.access import Actor, readable_collections
 from chappe.knowledge.analysis import identifiers
 from chappe.knowledge.ranking import Candidate, neighbours
+from chappe.knowledge.reads import Reads, Row
 from chappe.knowledge.schemas import Hit, PassageView
 
-Rows = dict[int, Row[Any]]
+Rows = dict[int, Row]
 """Rows of passages with their document's columns, by passage."""
 
 
-async def read(session: AsyncSession, actor: Actor, passages: Sequence[int]) -> Rows:
+async def read(reads: Reads, actor: Actor, passages: Sequence[int]) -> Rows:
     """Those of these passages that are there and that the actor may read now.
 
     The index decides nothing: what it gave goes through the gate once more. A passage that was
     replaced since is left out.
     """
-    rows = await session.execute(
-        text(f"""
+    rows = await reads(
+        f"""
             select p.id as passage_id, p.version_id, p.ordinal, p.start_at, p.end_at,
                    p.heading_path,
                    substr(v.text, p.start_at + 1, p.end_at - p.start_at) as passage_text,
@@ -34,14 +33,14 @@ async def read(session: AsyncSession, actor: Actor, passages: Sequence[int]) -> 
             join document_version v on v.id = p.version_id
             join document d on d.id = v.document_id
             join collection on collection.id = p.collection_id
-            where p.id = any(:ids) and {readable_collections(actor)}
-        """),  # noqa: S608
-        {"ids": list(passages)},
+            where p.id = any(%(ids)s) and {readable_collections(actor)}
+        """,  # noqa: S608
+        ids=list(passages),
     )
     return {row.passage_id: row for row in rows}
 
 
-def candidate(row: Row[Any]) -> Candidate:
+def candidate(row: Row) -> Candidate:
     """A passage as the last ordering reads it."""
     article = row.kind == "article"
     return Candidate(
@@ -53,12 +52,12 @@ def candidate(row: Row[Any]) -> Candidate:
         ),
         # An article is cut finer than its subject: its section is around it.
         section=(row.collection_id, *row.theme_path) if article else None,
-        numbers=frozenset(identifiers(row.number or "")),
+        numbers=frozenset(identifiers(row.number)) if row.number else frozenset(),
         code=row.collection_id if article else None,
     )
 
 
-def passage_view(row: Row[Any]) -> PassageView:
+def passage_view(row: Row) -> PassageView:
     """A passage as it is told."""
     return PassageView(
         id=row.passage_id,

@@ -19,6 +19,17 @@ from chappe.knowledge.fusion import Ranking
 POOL = 100
 
 _WORD = re.compile(r"\w+")
+
+
+def _plain(byte: int) -> int:
+    """A byte of Windows-1252, folded: a letter, a space for what is no word, 0 for all else."""
+    folded = fold(bytes([byte]).decode("cp1252", "replace"))
+    if not _WORD.search(folded):
+        return ord(" ")
+    return ord(folded) if len(folded) == 1 and folded.isascii() else 0
+
+
+_PLAIN = bytes(map(_plain, range(256)))
 _LETTERS = 4
 _EMPTY = frozenset(map(fold, STOP_WORDS))
 
@@ -108,8 +119,8 @@ def spelled(query: str, candidates: Sequence[Candidate]) -> dict[int, float]:
     wanted = letters(query)
     has: dict[int, list[str]] = {}
     for item in candidates:
-        words = " ".join(_WORD.findall(fold(f" {item.context} {item.text}")))
-        has[item.passage] = [sequence for sequence in wanted if sequence in f" {words}"]
+        words = _words(f" {item.context} {item.text}")
+        has[item.passage] = [sequence for sequence in wanted if sequence in words]
     containing = Counter(sequence for own in has.values() for sequence in own)
     rarity = {
         sequence: math.log(1 + (len(has) - n + 0.5) / (n + 0.5))
@@ -117,6 +128,21 @@ def spelled(query: str, candidates: Sequence[Candidate]) -> dict[int, float]:
     }
     total = sum(rarity.values()) or 1.0
     return {passage: sum(rarity[each] for each in own) / total for passage, own in has.items()}
+
+
+def _words(text: str) -> str:
+    """The folded words of a text that begins with a space: spaces before and between them.
+
+    French fits in Windows-1252 but for some spaces: a table folds it twenty times faster.
+    """
+    usual = text.replace("\u202f", " ").replace("œ", "oe").replace("Œ", "oe")
+    try:
+        plain = usual.encode("cp1252").translate(_PLAIN)
+    except UnicodeEncodeError:
+        plain = b"\0"
+    if b"\0" in plain:
+        return " " + " ".join(_WORD.findall(fold(text)))
+    return plain.decode("ascii")
 
 
 def _with_sections(

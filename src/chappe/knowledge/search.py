@@ -8,11 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from sqlalchemy import text
-from sqlalchemy.engine import Row
 
 from chappe.core import telemetry
 from chappe.core.database import Database
@@ -30,6 +28,7 @@ from chappe.knowledge.index.rows import Scope
 from chappe.knowledge.index.store import Snapshot
 from chappe.knowledge.indexing import numbers, own_number
 from chappe.knowledge.ranking import POOL
+from chappe.knowledge.reads import Row
 from chappe.knowledge.schemas import DocumentSummary, Hit, Scores, SearchFilters
 
 log = logging.getLogger(__name__)
@@ -154,19 +153,17 @@ class Search:
 
     async def _ground(self, actor: Actor, slugs: Sequence[str] | None) -> Ground:
         """What may be read now, and how far the index has to be: one look at the database."""
-        async with self._database.session() as session:
-            result = await session.execute(
-                text(f"""
-                    select
-                        (select coalesce(max(seq), 0) from index_event),
-                        (select to_jsonb(g) from (
-                            select id, model, dimensions, state from embedding_generation
-                            where state = 'serving') g),
-                        (select coalesce(jsonb_object_agg(slug, id), '{{}}') from collection
-                         where {readable_collections(actor)})
-                """)  # noqa: S608
-            )
-            seq, generation, readable = result.one()
+        ((seq, generation, readable),) = await self._index.reads(
+            f"""
+                select
+                    (select coalesce(max(seq), 0) from index_event) as seq,
+                    (select to_jsonb(g) from (
+                        select id, model, dimensions, state from embedding_generation
+                        where state = 'serving') g) as generation,
+                    (select coalesce(jsonb_object_agg(slug, id), '{{}}') from collection
+                     where {readable_collections(actor)}) as readable
+            """  # noqa: S608
+        )
         for slug in slugs or ():
             if slug not in readable:
                 raise ChappeError("unknown_collection", 404, name=slug)
@@ -243,8 +240,7 @@ class Search:
             first: passages that come before all others.
         """
         pool = [*dict.fromkeys([*first, *(key for key, _ in fused[:POOL])])]
-        async with self._database.session() as session:
-            found = await hits.read(session, actor, pool)
+        found = await hits.read(self._index.reads, actor, pool)
         ranked, reranked = await self._order(actor, query, found, fused)
         documents = {key: row.id for key, row in found.items()}
         return ranking.diversify(_first(ranked, first), documents)[:limit], found, reranked
@@ -272,7 +268,7 @@ class Search:
 
     def _hit(
         self,
-        row: Row[Any],
+        row: Row,
         score: float,
         by_word: dict[int, float],
         by_meaning: dict[int, float],
@@ -290,7 +286,7 @@ class Search:
             ),
         )
 
-    def summary(self, row: Row[tuple[object, ...]]) -> DocumentSummary:
+    def summary(self, row: Row) -> DocumentSummary:
         """A document's summary from a row that has its columns and its collection's `slug`."""
         # An article in force doesn't grow old; a sheet that nobody revised may.
         stale = (

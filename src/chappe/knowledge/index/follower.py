@@ -22,6 +22,7 @@ from chappe.knowledge.index.lexical import Array, PassageTerms
 from chappe.knowledge.index.segments import P, Segment
 from chappe.knowledge.index.store import IndexUnusableError, Position, Snapshot, Store
 from chappe.knowledge.indexing import driver_connection, reanalyse
+from chappe.knowledge.reads import Reads
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,14 @@ async def _quiet(step: str, done: int) -> None:
 
 
 class Index:
-    """Follows a database. ``folder``: where it is kept; None: in memory alone."""
+    """Follows a database. ``folder``: where it is kept; None: in memory alone.
+
+    ``reads``: what a search reads of the database beside the index.
+    """
 
     def __init__(self, database: Database, folder: Path | None) -> None:
         self._database = database
+        self.reads = Reads(database.url)
         self._listening = Connections(database.url, 1)
         self._folder = folder
         self._store: Store | None = None
@@ -83,6 +88,7 @@ class Index:
         with contextlib.suppress(OSError):
             await self._save()
         await self._listening.close()
+        await self.reads.close()
         if self._store is not None:
             self._store.close()
 
