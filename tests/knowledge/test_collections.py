@@ -286,3 +286,10 @@ async def test_documents_are_listed_page_by_page_and_searched_by_name(two: World
             "lyon/ana", "GET", f"collections/{slug}/documents", params={"q": query}
         )
         assert len(page.json()["documents"]) == expected, query
+
+
+@pytest.mark.parametrize("field", ["title", "description", "owner"])
+async def test_what_the_database_cannot_hold_is_refused(two: World, field: str) -> None:
+    body = {"title": "Notes", field: "a\0b"}
+    answer = await two.call("lyon/ana", "POST", "collections", json=body)
+    assert answer.status_code == 422 and field in answer.json()["detail"]

@@ -4,7 +4,7 @@ import datetime
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from chappe.identity.schemas import Slug
 
@@ -12,7 +12,14 @@ SubjectKind = Literal["person", "group", "organisation"]
 OwnerKind = Literal["installation", "organisation", "group", "person"]
 GrantRole = Literal["reader", "editor"]
 Role = Literal["reader", "editor", "owner", "administrator"]
-Title = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+# What the database can hold, on a line or on several.
+_LINE = r"^[^\x00-\x1f\x7f]*$"
+_LINES = r"^[^\x00]*$"
+Title = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_LINE)
+]
+Description = Annotated[str, Field(max_length=2000, pattern=_LINES)]
+Owner = Annotated[str, Field(max_length=300, pattern=_LINE)]
 Level = Annotated[int, Field(ge=0, le=2, description="0 open, 1 internal, 2 restricted")]
 Language = Annotated[str, Field(pattern="^[a-z]{2}$", description="ISO 639-1")]
 Days = Annotated[int, Field(ge=1, le=36_500)]
@@ -25,10 +32,9 @@ class CollectionSpec(BaseModel):
 
     title: Title
     slug: Slug | None = Field(None, description="its name in addresses; none: made from the title")
-    description: str = Field("", max_length=2000)
-    owner: str | None = Field(
+    description: Description = ""
+    owner: Owner | None = Field(
         None,
-        max_length=300,
         description="`person`, `organisation`, `group:SLUG` or `installation`; none: who asks",
     )
     level: Level = 0
@@ -45,8 +51,8 @@ class CollectionChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     title: Title | None = None
-    description: str | None = Field(None, max_length=2000)
-    owner: str | None = Field(None, max_length=300)
+    description: Description | None = None
+    owner: Owner | None = None
     level: Level | None = None
     language: Language | None = None
     retention_days: Days | None = Field(None, description="null: kept for ever")
