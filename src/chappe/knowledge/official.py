@@ -12,7 +12,7 @@ from chappe.core.settings import Settings
 from chappe.gateway import Gateway
 from chappe.knowledge import dila
 from chappe.knowledge.catalogue import find_source
-from chappe.knowledge.connectors.specs import OfficialSpec
+from chappe.knowledge.connectors.specs import OfficialSpec, check_still
 from chappe.knowledge.download import archive_path, fetch
 from chappe.knowledge.sources import legi_xml
 from chappe.knowledge.sources.archive import SourceFormatError, SourceItem
@@ -99,6 +99,8 @@ async def _corpus(settings: Settings, spec: OfficialSpec, folder: Path) -> _Corp
             total = await asyncio.to_thread(entry.count, package)
         return _Corpus(items, total, history=False, kept=kept)
     assert spec.location is not None
+    if not dila.is_address(spec.location):
+        check_still(spec.location, settings)
     if spec.format == "legi":
         folder = await dila.legi_folder(settings, spec.location, folder)
         paths = await asyncio.to_thread(legi_xml.archives, folder)

@@ -94,8 +94,8 @@ class SourceAdministration:
             ChappeError: `unknown_collection`, `scope_missing`, `source_exists`, `source_folder`,
                 `unknown_source`, `invalid_request`.
         """
-        self._check(actor, new.spec)
-        name = new.name or place(new.spec)[:200]
+        spec = self._checked(actor, new.spec)
+        name = new.name or place(spec)[:200]
         async with self._session() as session:
             collection_id = await self._administered(session, actor, slug)
             source_id = await session.scalar(
@@ -110,7 +110,7 @@ class SourceAdministration:
                     "collection": collection_id,
                     "kind": new.spec.kind,
                     "name": name,
-                    "spec": new.spec.model_dump_json(),
+                    "spec": spec.model_dump_json(),
                     "every": new.every_seconds,
                     "enabled": new.enabled,
                     "by": actor.name,
@@ -137,8 +137,7 @@ class SourceAdministration:
             if change.spec is not None:
                 if change.spec.kind != before.kind:
                     raise ChappeError("source_kind", 422, kind=before.kind)
-                self._check(actor, change.spec)
-                values["spec"] = change.spec.model_dump_json()
+                values["spec"] = self._checked(actor, change.spec).model_dump_json()
                 if _moved(kept, change.spec) and "secret" not in given:
                     # A secret isn't sent to a place that it wasn't given for.
                     values["secret"] = None
@@ -245,24 +244,27 @@ class SourceAdministration:
             row = await _row(session, source_id)
         return await self._view(row)
 
-    def _check(self, actor: Actor, spec: Spec) -> None:
+    def _checked(self, actor: Actor, spec: Spec) -> Spec:
+        """A spec that this actor may give; a path in it without links, as it was checked."""
         # The operator's own command may name any folder: it has the machine.
         local = actor.kind != "system"
         match spec:
-            case FolderSpec():
+            case FolderSpec(path=path):
                 if local:
-                    check_path(spec.path, self._settings)
+                    return spec.model_copy(update={"path": check_path(path, self._settings)})
             case OfficialSpec(name=None, format=format, location=location):
                 if format is None or not location:
                     raise ChappeError("source_official", 422)
                 if format == "legi" and not spec.codes:
                     raise ChappeError("source_codes", 422)
                 if local and not location.startswith(("http://", "https://")):
-                    check_path(location, self._settings)
+                    path = check_path(location, self._settings)
+                    return spec.model_copy(update={"location": path})
             case OfficialSpec(name=str(name)):
                 find_source(name)
             case _:
                 pass
+        return spec
 
     async def _administered(self, session: AsyncSession, actor: Actor, slug: str) -> int:
         row = (

@@ -96,11 +96,12 @@ FileSpec = FolderSpec | S3Spec | WebDavSpec | WebSpec
 
 
 def connector(spec: FileSpec, secret: str | None, settings: Settings) -> Connector:
-    """The connector that a spec describes."""
+    """The connector that a spec describes; raises `source_folder`, see :func:`check_still`."""
     reach = Reach(settings.source_networks)
     bounds = Bounds(settings.source_file_bytes, settings.source_items)
     match spec:
         case FolderSpec():
+            check_still(spec.path, settings)
             return FolderConnector(Path(spec.path), bounds=bounds, settle=spec.settle_seconds)
         case S3Spec():
             return S3Connector(
@@ -141,12 +142,26 @@ def place(spec: FileSpec | OfficialSpec) -> str:
             return spec.name or f"{spec.format} {spec.location}"
 
 
-def check_path(path: str, settings: Settings) -> None:
-    """May a source read this path of the machine.
+def check_still(path: str, settings: Settings) -> None:
+    """Has a path in a folder that the operator opened not become a link to somewhere else.
+
+    Whoever writes to that folder may have put one there since the source was added. A path
+    elsewhere is the operator's own choice.
+
+    Raises:
+        ChappeError: `source_folder` (422).
+    """
+    if any(Path(path).is_relative_to(folder.resolve()) for folder in settings.source_folders):
+        check_path(path, settings)
+
+
+def check_path(path: str, settings: Settings) -> str:
+    """May a source read this path of the machine; gives it without links.
 
     Raises:
         ChappeError: `source_folder` (422), it isn't in a folder that the operator opened.
     """
-    opened = [folder.resolve() for folder in settings.source_folders]
-    if not any(Path(path).resolve().is_relative_to(folder) for folder in opened):
+    actual = Path(path).resolve()
+    if not any(actual.is_relative_to(folder.resolve()) for folder in settings.source_folders):
         raise ChappeError("source_folder", 422, path=path)
+    return str(actual)
