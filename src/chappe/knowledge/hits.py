@@ -11,6 +11,15 @@ from chappe.knowledge.ranking import Candidate, neighbours
 from chappe.knowledge.reads import Reads, Row
 from chappe.knowledge.schemas import Hit, PassageView
 
+# A passage's words. `substr` counts the characters of all that may come before the passage's end,
+# four bytes each, then walks to its start; `right` walks once, but needs the whole text: where that
+# is read anyway.
+_WORDS = """
+    case when p.start_at > 0 and 4 * p.end_at > octet_length(v.text)
+    then left(right(v.text, -p.start_at), p.end_at - p.start_at)
+    else substr(v.text, p.start_at + 1, p.end_at - p.start_at) end
+"""
+
 Rows = dict[int, Row]
 """Rows of passages with their document's columns, by passage."""
 
@@ -24,8 +33,7 @@ async def read(reads: Reads, actor: Actor, passages: Sequence[int]) -> Rows:
     rows = await reads(
         f"""
             select p.id as passage_id, p.version_id, p.ordinal, p.start_at, p.end_at,
-                   p.heading_path,
-                   substr(v.text, p.start_at + 1, p.end_at - p.start_at) as passage_text,
+                   p.heading_path, {_WORDS} as passage_text,
                    d.id, d.external_id, v.title, v.url, v.date, d.kind, v.theme_path,
                    v.metadata->>'number' as number, collection.id as collection_id,
                    collection.slug, collection.level
