@@ -86,6 +86,9 @@ class Retriever:
         understood = understand(question, today)
         if understood.model_wanted and model is not None and not model.weak:
             understood = await self._rewrite(actor, question, understood, model, size)
+            if understood.by == "model" and any(turn.answer for turn in question.turns):
+                # It may hold words of earlier answers, and so of what they were made from.
+                actor = replace(actor, level=max(actor.level, size.level))
         beside: list[Span] = []
         if question.case is not None:
             hits, beside = await self._of_case(actor, question, question.case, understood)
@@ -193,10 +196,15 @@ class Retriever:
             beside = [(c.start, c.end) for c in group if c is not chosen]
             understood.parts = tuple(f"{part} {chosen.label}" for part in understood.parts)
         own = await passages_of(self._database, self._search, actor, version, start, end)
+        # The case's name is in the question from here on: it is as sensitive as its document.
+        origins = await provenance(self._database, actor, [hit.passage.id for hit in own])
+        level = max([actor.level, *(origin.level for origin in origins.values())])
         own.sort(key=lambda hit: -answerability.covers(understood.whole, _said(hit)))
         others = [
             hit
-            for hit in await self._merged(actor, question, understood.parts, understood.date)
+            for hit in await self._merged(
+                replace(actor, level=level), question, understood.parts, understood.date
+            )
             if str(hit.document.id) != case.document
         ]
         hits = [*own[: PASSAGES - _OTHERS_BESIDE_A_CASE], *others[:_OTHERS_BESIDE_A_CASE]]
