@@ -1,5 +1,6 @@
 """Collections as OpenAI's vector stores, by OpenAI's own client."""
 
+import httpx2
 import openai
 import pytest
 
@@ -24,6 +25,18 @@ def test_a_collection_is_searched_as_a_vector_store(scripted: support.Running) -
     assert found[0].score >= found[-1].score
 
 
+def test_a_store_keeps_the_order_of_the_search(scripted: support.Running) -> None:
+    """What is named by its number comes first there, whatever its score."""
+    asked = {"query": "article 21-2 du code civil", "collections": [STORE], "limit": 8}
+    hits = httpx2.post(
+        f"{scripted.url}/api/search",
+        json=asked,
+        headers={"authorization": f"Bearer {scripted.key}"},
+    ).json()["hits"]
+    page = client(scripted).vector_stores.search(STORE, query=asked["query"], max_num_results=8)
+    assert [item.content[0].text for item in page] == [hit["passage"]["text"] for hit in hits]
+
+
 def test_a_store_that_is_not_there_is_not_found(scripted: support.Running) -> None:
     stores = client(scripted).vector_stores
     for attempt in (
@@ -38,6 +51,8 @@ def test_a_store_that_is_not_there_is_not_found(scripted: support.Running) -> No
         client(scripted, "chp_no").vector_stores.list()
     with pytest.raises(openai.BadRequestError):
         list(stores.search(STORE, query=[]))
+    with pytest.raises(openai.BadRequestError):
+        list(stores.search(STORE, query="  "))
 
 
 def test_file_search_puts_passages_before_the_question(

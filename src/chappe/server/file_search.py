@@ -58,15 +58,21 @@ class FileSearch:
     ) -> list[Passage]:
         """Passages for queries, best first, numbered from 1.
 
+        The order is the search's own, which puts what is named by its number before all else
+        whatever its score; of several queries, the first passages of each come first.
+
         Raises:
             ChappeError: `scope_missing`, `unknown_collection` or as a search.
         """
         require(actor, "search")
-        found: dict[int, Hit] = {}
+        placed: list[tuple[int, Hit]] = []
         for query in queries:
-            for hit in (await self._search(actor, query, stores, limit)).hits:
-                found.setdefault(hit.passage.id, hit)
-        ranked = sorted(found.values(), key=lambda hit: -_score(hit))[:limit]
+            placed += enumerate((await self._search(actor, query, stores, limit)).hits)
+        placed.sort(key=lambda each: (each[0], -_score(each[1])))
+        found: dict[int, Hit] = {}
+        for _, hit in placed:
+            found.setdefault(hit.passage.id, hit)
+        ranked = list(found.values())[:limit]
         origins = await provenance(self._database, actor, [hit.passage.id for hit in ranked])
         kept = [hit for hit in ranked if hit.passage.id in origins]
         return [
@@ -82,7 +88,9 @@ class FileSearch:
         """
         asked = _decode(body, _SearchBody)
         queries = [asked.query] if isinstance(asked.query, str) else asked.query
-        if not 0 < len(queries) <= _MOST_QUERIES or not all(0 < len(q) <= 2000 for q in queries):
+        if not 0 < len(queries) <= _MOST_QUERIES or not all(
+            q.strip() and len(q) <= 2000 for q in queries
+        ):
             raise ChappeError("invalid_request", 400, reason=wrong("other"))
         limit = _bounded(asked.max_num_results)
         passages = await self.passages(actor, queries, [store], limit)
