@@ -10,16 +10,19 @@ import msgspec
 import pytest
 from pydantic_core._pydantic_core import list_all_errors
 
+from chappe.core.errors import ChappeError
 from chappe.core.i18n import Sentence, sentence
 from chappe.core.invalid import of_pydantic, of_toml, wrong
 from chappe.core.json import UNREADABLE, why_unreadable
+from chappe.gateway.catalogue.schemas import described
+from chappe.knowledge.collection_schemas import CollectionSpec
 
 # Names of formats, of our fields and of their values, and words that both languages write alike.
 _NAMES = {
     "archive", "ascii", "batch", "collection", "data", "day", "env", "file", "form", "http",
     "https", "json", "legi", "minute", "model", "month", "multipart", "next", "page", "period",
     "place", "possible", "purpose", "secret", "toml", "utf", "uuid", "true", "false", "a", "date",
-    "e", "on", "s", "t", "v", "z",
+    "e", "fr", "on", "s", "siret", "t", "v", "z",
 }  # fmt: skip
 
 
@@ -46,6 +49,20 @@ def test_no_english_word_is_in_a_french_sentence() -> None:
     assert {"should", "valid", "missing", "expected"} <= ENGLISH
     for key, text in _sentences("fr").items():
         assert not _words(text) & ENGLISH, key
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("slug", "Été", "slug : il faut des minuscules sans accent"),
+        ("language", "klingon", "language : il faut les deux lettres d'une langue, comme fr"),
+    ],
+)
+def test_no_regular_expression_is_told(field: str, value: str, told: str) -> None:
+    with pytest.raises(ChappeError) as caught:
+        described(CollectionSpec, {"title": "Notes", field: value}, "invalid_request")
+    detail = caught.value.detail("fr").replace("\u00a0", " ")
+    assert detail.startswith(told) and "[" not in detail
 
 
 @pytest.mark.parametrize("error", list_all_errors(), ids=lambda error: error["type"])

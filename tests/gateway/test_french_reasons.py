@@ -22,7 +22,7 @@ JSON = "application/json"
         (
             "/v1/audio/transcriptions", "multipart/form-data; boundary=b",
             b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nm\r\n--b--\r\n',
-            "file : il manque", "file: it is missing",
+            "file : ce champ est obligatoire", "file: it is missing",
         ),
         (
             "/v1/audio/transcriptions", "multipart/form-data; boundary=b", b"--other\r\n",

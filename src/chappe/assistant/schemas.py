@@ -16,7 +16,7 @@ class TurnIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    question: str = Field(min_length=1, max_length=2000)
+    question: str = Field(min_length=1, max_length=2000, pattern=r"\S")
     answer: str = Field("", max_length=20_000)
     searched: str = Field(
         "", max_length=1000, description="`question` of its event `search`, where it is known"
@@ -42,7 +42,7 @@ class AskRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    question: str = Field(min_length=1, max_length=2000)
+    question: str = Field(min_length=1, max_length=2000, pattern=r"\S")
     turns: list[TurnIn] = Field(
         default_factory=list, max_length=MOST_TURNS, description="oldest first"
     )

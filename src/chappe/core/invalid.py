@@ -11,6 +11,15 @@ from typing import Any
 from chappe.core.i18n import Sentence, known
 
 _OTHER = "invalid.other"
+# What a person is told of a regular expression: none is read by everybody.
+_PATTERNS = {
+    r"^[a-z0-9][a-z0-9-]{0,62}$": "pattern_slug",
+    r"\S": "pattern_blank",
+    "^[a-z]{2}$": "pattern_language",
+    "^[0-9]{14}$": "pattern_siret",
+    r"^https?://[^\s]+$": "pattern_address",
+    r"^https?://[^\s/]+(/\S*)?$": "pattern_address",
+}
 _POSITION = re.compile(r"\(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 
 
@@ -30,6 +39,8 @@ def of_pydantic(error: Mapping[str, Any]) -> Sentence:
     Args:
         error: one of `ValidationError.errors()`.
     """
+    if told := _PATTERNS.get(error.get("ctx", {}).get("pattern")):
+        return wrong(told)
     key = f"invalid.{error['type']}"
     values = {name: _shown(value) for name, value in error.get("ctx", {}).items()}
     if isinstance(expected := values.get("expected"), str):

@@ -28,7 +28,9 @@ class SearchArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    query: str = Field(min_length=1, max_length=2000, description="what to look for, in French")
+    query: str = Field(
+        min_length=1, max_length=2000, pattern=r"\S", description="what to look for, in French"
+    )
     collections: list[str] | None = Field(
         None, max_length=100, description="slugs of `list_collections`; none: all"
     )

@@ -71,7 +71,9 @@ class PageImages:
             try:
                 return await self._reader.render(path, number, width, self._limits)
             except ReadingError as error:
-                reason = Sentence(f"reading.{error.code}", error.values)
+                # The file may well be read: only its pages can't be drawn.
+                code = "not_drawn" if error.code == "unsupported" else error.code
+                reason = Sentence(f"reading.{code}", error.values)
                 raise ChappeError("page_not_drawn", 404, reason=reason) from error
 
     async def close(self) -> None:

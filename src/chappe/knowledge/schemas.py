@@ -28,7 +28,7 @@ class SearchRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    query: str = Field(min_length=1, max_length=2000)
+    query: str = Field(min_length=1, max_length=2000, pattern=r"\S")
     collections: list[str] | None = Field(None, max_length=100, description="slugs; none: all")
     limit: int = Field(10, ge=1, le=50)
     date: datetime.date | None = Field(

@@ -1,6 +1,7 @@
 """A small HTTP client for reading what others publish: bounded in bytes, time and redirections."""
 
 import asyncio
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -116,6 +117,11 @@ class Client:
             seconds = self._timeouts["read"]
             raise unreachable(shown(url), wrong("no_answer", seconds=seconds)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError, zlib.error) as error:
+            # A certificate that isn't right is told in the words of the library.
+            if isinstance(error, httpcore.ConnectError) and not isinstance(
+                error.__cause__, ssl.SSLError
+            ):
+                raise unreachable(shown(url), wrong("no_connection")) from None
             raise unreachable(shown(url), wrong("broken_answer", message=_told(error))) from None
         raise unreachable(shown(url), wrong("redirections", limit=self._redirections))
 
