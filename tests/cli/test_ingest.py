@@ -25,12 +25,12 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def _report(tmp_path: Path, folder: Path) -> tuple[int, dict[str, object]]:
+def _report(tmp_path: Path, folder: Path) -> tuple[int, dict[str, object], str]:
     done = support.chappe(
         "ingest", str(folder), "--collection", "notes", "--json", data_dir=tmp_path, **QUIET
     )
     assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,11 @@ def test_an_ingest_that_is_cut_goes_on(tmp_path: Path, folder: Path, number: int
     code = running.process.wait(40)
     assert code == (130 if number == signal.SIGINT else -9)
 
-    code, report = _report(tmp_path, folder)
+    code, report, told = _report(tmp_path, folder)
     assert report["state"] == "done"
     assert (report["found"], report["settled"], report["failed"]) == (FILES + 1, FILES + 1, 1)
     assert code == 1, "one file could not be read, and the exit code says so"
+    assert "abîmé.pdf: Le fichier est abîmé" in told
 
     found = support.chappe(
         "search", "badge 37", "--collection", "notes", "--json", data_dir=tmp_path, **QUIET

@@ -22,6 +22,7 @@ from chappe.knowledge.collection_schemas import CollectionSpec
 from chappe.knowledge.collections import create_collection, find_collection
 from chappe.knowledge.document_schemas import LoadReport
 from chappe.knowledge.ingest import Taken, ingest, walk
+from chappe.knowledge.told import told_reason
 from chappe.server.runtime import Runtime
 
 _POLL_SECONDS = 0.5
@@ -43,14 +44,16 @@ def ingest_command(
     """Take files in, and have them read. Run again after an interruption, it goes on."""
     given = {"title": collection, "slug": collection, "owner": owner, "level": level}
 
-    async def work(runtime: Runtime) -> tuple[Taken, LoadReport]:
+    async def work(runtime: Runtime) -> tuple[Taken, LoadReport, list[str]]:
         spec = described(CollectionSpec, given | {"public": public}, "invalid_request")
         collection_id = await _collection(runtime, spec, create)
         with LoadProgress(collection) as progress:
-            return await _load(runtime, collection, collection_id, paths, progress, wait)
+            taken, report = await _load(runtime, collection, collection_id, paths, progress, wait)
+        unread = await loads.unread(runtime.database, report.id) if report.failed else []
+        return taken, report, [f"{name}: {told_reason(why, language())}" for name, why in unread]
 
     try:
-        taken, report = with_runtime(work, kinds=("embedding",))
+        taken, report, unread = with_runtime(work, kinds=("embedding",))
     except KeyboardInterrupt:
         french = "Interrompu : la même commande reprendra où elle en était."
         typer.echo(_say(french, "Interrupted: the same command goes on where it was."), err=True)
@@ -59,6 +62,8 @@ def ingest_command(
         typer.echo(json.dumps(report.model_dump(mode="json"), ensure_ascii=False))
     else:
         _print(taken, report)
+    for reason in unread:
+        typer.echo(f"  {reason}", err=True)
     sys.exit(1 if taken.refused or report.failed else 0)
 
 

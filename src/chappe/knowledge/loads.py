@@ -168,6 +168,19 @@ async def read_load(database: Database, actor: Actor, load_id: int) -> LoadRepor
     return _report(row)
 
 
+async def unread(database: Database, load_id: int) -> list[tuple[str, Mapping[str, Any] | None]]:
+    """The first hundred documents of a load that could not be read: name, and reason as kept."""
+    async with database.session() as session:
+        result = await session.execute(
+            text("""
+                select name, reason from document
+                where load_id = :id and state = 'failed' order by name limit 100
+            """),
+            {"id": load_id},
+        )
+        return [(row.name, row.reason) for row in result]
+
+
 def _report(row: Any) -> LoadReport:
     settled = row.settled + row.unchanged
     rate = settled / row.seconds if row.seconds > 0 else 0.0
