@@ -17,6 +17,7 @@ from chappe.core.i18n import sentence, translate
 from chappe.core.invalid import at, of_pydantic, wrong
 from chappe.identity.access import SYSTEM
 from chappe.knowledge.catalogue import SOURCES, find_source, load_source
+from chappe.knowledge.collections import list_collections
 from chappe.knowledge.jobs import loads
 from chappe.knowledge.loads import read_load
 from chappe.knowledge.source_admin import SourceAdministration, Spec, read_spec
@@ -57,8 +58,16 @@ def list_command(
 
     async def work(runtime: Runtime) -> tuple[list[dict[str, Any]], list[SourceView]]:
         known = {view.source: view.model_dump() for view in await loads(runtime.database)}
+        views = await list_collections(runtime.database, SYSTEM)
+        # One that a command loaded has no job that would tell.
+        loaded = {view.slug for view in views if view.documents}
         named = [
-            known.get(slug, {"source": slug, "title": item.title, "state": "not added"})
+            known.get(slug)
+            or {
+                "source": slug,
+                "title": item.title,
+                "state": "loaded" if slug in loaded else "not added",
+            }
             for slug, item in SOURCES.items()
         ]
         return [] if collection else named, await _administration(runtime).list_of(
@@ -299,6 +308,9 @@ def _spec(what: str, location: str | None, fields: list[str]) -> Spec:
             str(Path(location).resolve()) if what == "folder" and location else (location)
         )
     else:
+        if what not in SOURCES:
+            known = ", ".join((*_KINDS, *_FORMATS, *SOURCES))
+            raise ChappeError("unknown_source", 404, name=what, known=known)
         values = {"kind": "official", "name": what}
     return read_spec({key: value for key, value in values.items() if value is not None}
                      | _values(fields))  # fmt: skip
