@@ -51,3 +51,21 @@ async def test_a_folder_that_was_opened_may_not_become_a_link_elsewhere(
         assert view["last"]["state"] == "failed"
         assert view["last"]["detail"]["reason"]["code"] == "errors.source_folder"
         assert await town.found("lyon/ana", "mot de passe héron") == []
+
+
+async def test_a_page_of_another_site_changes_nothing(database_url: str, tmp_path: Path) -> None:
+    # A browser sends a form to this machine for any page that is open in it.
+    async with world(database_url, tmp_path, anonymous=True) as town:
+        await town.call(None, "POST", "collections", json={"title": "Ville"})
+        form = [("files", ("a.txt", b"Le badge est gratuit."))]
+        statuses = {}
+        for site in ("cross-site", "same-site", "same-origin", "none"):
+            answer = await town.call(
+                None,
+                "POST",
+                "collections/ville/documents",
+                files=form,
+                headers={"sec-fetch-site": site},
+            )
+            statuses[site] = answer.status_code
+        assert statuses == {"cross-site": 401, "same-site": 401, "same-origin": 202, "none": 202}

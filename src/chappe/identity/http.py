@@ -16,10 +16,18 @@ async def actor_of(request: Request) -> Actor:
         ChappeError: `key_missing` or `key_invalid` (401).
     """
     authorization = request.headers.get("authorization")
-    if authorization is None and request.app.state.settings.anonymous_page:
+    anonymous = request.app.state.settings.anonymous_page
+    if authorization is None and anonymous and not _from_another_site(request):
         return PAGE
     refusals = request.app.state.gateway.keys.refusals
     return await authenticate(request.app.state.database, authorization, refusals)
+
+
+def _from_another_site(request: Request) -> bool:
+    """Does a browser say that a page of another site sends this: a form needs nobody's leave."""
+    reads = request.method in ("GET", "HEAD")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    return not reads and site not in ("same-origin", "none")
 
 
 def language_of(request: Request) -> str:
