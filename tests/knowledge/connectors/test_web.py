@@ -3,10 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from chappe.core.errors import ChappeError
 from chappe.knowledge.connectors.addresses import Reach
 from chappe.knowledge.connectors.base import Bounds
+from chappe.knowledge.connectors.specs import WebDavSpec, WebSpec
 from chappe.knowledge.connectors.web import Extent, WebConnector
 from knowledge.connectors.listing import listed, remembered
 from knowledge.connectors.serving import Reply, site
@@ -271,3 +273,10 @@ async def test_a_site_may_not_lead_into_the_network(tmp_path: Path) -> None:
 def test_forms_of_inner_addresses_are_closed(address: str) -> None:
     assert not Reach().open("exemple.fr", address)
     assert Reach().open("exemple.fr", "2a00:1450:4007::1")
+
+
+def test_an_address_holds_no_password() -> None:
+    assert WebSpec(url="https://exemple.fr/a@b").url
+    for made in (WebSpec, WebDavSpec):
+        with pytest.raises(ValidationError):
+            made(url="https://ana:secret@exemple.fr/")

@@ -14,7 +14,8 @@ from chappe.knowledge.connectors.s3 import S3Connector
 from chappe.knowledge.connectors.web import Extent, WebConnector
 from chappe.knowledge.connectors.webdav import WebDavConnector
 
-_WEB_ADDRESS = r"^https?://[^\s/]+(/\S*)?$"
+# Without user and password: an address is shown and audited, a secret is sealed.
+_WEB_ADDRESS = r"^https?://[^\s/@]+(/\S*)?$"
 _CODE = r"^LEGITEXT\d{12}$"
 
 
