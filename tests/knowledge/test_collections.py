@@ -265,6 +265,15 @@ async def test_a_page_is_drawn_with_the_place_of_what_is_cited(two: World) -> No
         assert (await two.call("lyon/ana", "GET", f"{path}/{query}")).status_code == status, query
 
 
+async def test_a_file_without_pages_is_not_said_to_be_unread(two: World) -> None:
+    slug = await make(two, "lyon/ana")
+    [received] = (await two.upload("lyon/ana", slug, note=b"un texte")).json()
+    await two.settled()
+    answer = await two.call("lyon/ana", "GET", f"documents/{received['id']}/pages/1.png")
+    assert answer.status_code == 404
+    assert "isn't read" not in answer.text and "read its text" in answer.text
+
+
 async def test_documents_are_listed_page_by_page_and_searched_by_name(two: World) -> None:
     slug = await make(two, "lyon/ana")
     files = {f"note_{number}": f"texte {number}".encode() for number in range(7)}
