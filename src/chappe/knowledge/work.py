@@ -16,7 +16,7 @@ from chappe.core.database import Database
 from chappe.core.errors import ChappeError
 from chappe.core.settings import Settings
 from chappe.gateway import Gateway
-from chappe.knowledge import loads, settling, vectors
+from chappe.knowledge import leftovers, loads, settling, vectors
 from chappe.knowledge.claims import Claim, Claims
 from chappe.knowledge.file_reading import FileReading, limits_of
 from chappe.knowledge.intake import CHANNEL
@@ -54,7 +54,7 @@ class DocumentWork:
         self._originals = originals
         self._claims = Claims(database.url)
         self._connections = connections
-        folder = settings.data_dir / "reading"
+        folder = self._folder = settings.data_dir / "reading"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         limits = limits_of(settings.document_max_bytes)
         self._readings = [
@@ -183,8 +183,10 @@ class DocumentWork:
                 while await expire(self._database):
                     pass
                 await delete_collections(self._database, self._originals)
-            except ChappeError as error:
-                log.warning("upkeep_postponed", extra={"reason": error.code})
+                await asyncio.to_thread(leftovers.clear, self._folder)
+            except (ChappeError, OSError) as error:
+                reason = error.code if isinstance(error, ChappeError) else type(error).__name__
+                log.warning("upkeep_postponed", extra={"reason": reason})
             await asyncio.sleep(_UPKEEP_SECONDS)
 
 
