@@ -46,4 +46,4 @@ marks='not slow'
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/chappe-test.XXXXXX")
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
-$bin/python -m pytest -m "$marks" -n 2 --durations 20
+$bin/python -m pytest -m "$marks" -n 3 --durations 20

@@ -37,6 +37,8 @@ def told(done: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(done.stdout)
 
 
+# Thirty commands, each a process; the acts are tested by API.
+@pytest.mark.slow
 def test_models_and_endpoints(
     command: Command, server: support.ScriptedEndpoint, tmp_path: Path
 ) -> None:

