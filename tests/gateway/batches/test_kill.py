@@ -108,7 +108,7 @@ async def test_replicas_killed_in_the_middle(database_url: str, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "status",
-    # Finishing is killed too where replicas are killed in the middle.
+    # Each takes a dozen seconds of real processes.
     ["validating", pytest.param("finalizing", marks=pytest.mark.slow)],
 )
 async def test_a_replica_killed_while_it_validates_or_finishes(
