@@ -302,3 +302,14 @@ async def test_what_the_database_cannot_hold_is_refused(two: World, field: str) 
     body = {"title": "Notes", field: "a\0b"}
     answer = await two.call("lyon/ana", "POST", "collections", json=body)
     assert answer.status_code == 422 and field in answer.json()["detail"]
+
+
+async def test_the_page_without_a_key_makes_what_it_can_see(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with world(database_url, tmp_path, anonymous=True) as town:
+        made = await town.call(None, "POST", "collections", json={"title": "Notes"})
+        assert made.status_code == 201 and made.json()["public"] is True
+        for method, path in (("POST", "collections"), ("PATCH", "collections/notes")):
+            answer = await town.call(None, method, path, json={"title": "Notes", "public": False})
+            assert answer.json()["code"] == "collection_private"

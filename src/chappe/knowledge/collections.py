@@ -178,8 +178,8 @@ async def change_collection(
     async with database.session() as session:
         await hold(await connection_of(session))
         found = await find_collection(session, actor, slug, "administer")
-        if values.get("public"):
-            _may_publish(actor, True)
+        if values.get("public") is not None:
+            _may_publish(actor, values["public"])
         told = dict(values)
         if (named := values.pop("owner", None)) is not None:
             owner = await find_owner(session, actor, named)
@@ -326,6 +326,9 @@ async def revoke(
 
 
 def _may_publish(actor: Actor, public: bool) -> None:
+    if actor.kind == "page" and not public:
+        # It could not be told from one that isn't open to the page: nobody would see it.
+        raise ChappeError("collection_private", 403)
     if public and not everywhere(actor) and actor.kind != "page":
         raise ChappeError("scope_missing", 403, scope="operate")
 
