@@ -35,8 +35,8 @@ class E5:
     """
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
-        # ONNX Runtime's wheel reports to its maker over the network (1.32, seen by tracing it), even
-        # after `disable_telemetry_events`; only this stops it, and only before it is loaded.
+        # ONNX Runtime's wheel reports to its maker over the network (1.32, seen by tracing it),
+        # even after `disable_telemetry_events`; only this stops it, before it is loaded.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
         import sentencepiece
