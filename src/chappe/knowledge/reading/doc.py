@@ -52,7 +52,7 @@ def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     if not len(composer):
         raise ReadingError("empty")
     metadata |= reader.around()
-    title = reader.title or title or Path(name).stem
+    title = reader.title or title or composer.first("heading") or Path(name).stem
     return ReadResult(composer.document(title, MEDIA_TYPE, metadata))
 
 

@@ -56,7 +56,8 @@ def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     members = package.images("word/media/", folder) if not len(composer) else []
     if not len(composer) and not members:
         raise ReadingError("empty")
-    document = composer.document(reader.title or title or Path(name).stem, MEDIA_TYPE, metadata)
+    title = reader.title or title or composer.first("heading") or Path(name).stem
+    document = composer.document(title, MEDIA_TYPE, metadata)
     return ReadResult(document if len(composer) else None, members)
 
 

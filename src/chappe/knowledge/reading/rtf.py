@@ -67,7 +67,11 @@ def read(path: Path, name: str, limits: Limits, folder: Path) -> ReadResult:
     if not len(composer):
         raise ReadingError("empty")
     title = str(metadata.pop("title", ""))
-    return ReadResult(composer.document(title or Path(name).stem, MEDIA_TYPE, metadata))
+    return ReadResult(
+        composer.document(
+            title or composer.first("heading") or Path(name).stem, MEDIA_TYPE, metadata
+        )
+    )
 
 
 def compose(composer: Composer, data: bytes) -> dict[str, Any]:
