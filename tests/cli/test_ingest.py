@@ -9,7 +9,7 @@ import pytest
 import support
 
 QUIET = {"CHAPPE_EMBEDDED_CHAT": "false", "CHAPPE_EMBEDDED_ENCODER": "false"}
-FILES = 150
+FILES = 80
 
 
 @pytest.fixture

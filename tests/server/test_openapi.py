@@ -38,7 +38,7 @@ def test_nothing_breaks(demo: support.Running, tidy: None) -> None:
             continue
         paths.append(operation.path)
 
-        @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy())
         def check(case: schemathesis.Case) -> None:
             case.call_and_validate(checks=[not_a_server_error])

@@ -106,11 +106,9 @@ async def test_replicas_killed_in_the_middle(database_url: str, tmp_path: Path) 
         await check(running[0].client, name, server)
 
 
-@pytest.mark.parametrize(
-    "status",
-    # Each takes a dozen seconds of real processes.
-    ["validating", pytest.param("finalizing", marks=pytest.mark.slow)],
-)
+# A dozen seconds of real processes each; replicas are killed in the middle of their work above.
+@pytest.mark.slow
+@pytest.mark.parametrize("status", ["validating", "finalizing"])
 async def test_a_replica_killed_while_it_validates_or_finishes(
     database_url: str, tmp_path: Path, status: str
 ) -> None:
