@@ -302,6 +302,13 @@ async def test_it_is_ready_when_it_is_found_by_meaning_too(
                 "insert into collection (slug, title, public) values ('c', 'C', true) returning id"
             )
         )
+        # Vectors of a model that this installation had before, and has no more.
+        await session.execute(
+            text(
+                "insert into embedding_generation (model, dimensions, state)"
+                " values ('gone', 512, 'serving')"
+            )
+        )
     assert isinstance(collection_id, int)
     desk = Desk(database, settings, gateway, Originals(settings), collection_id, tmp_path)
     await desk.give("a.txt", "Le télétravail est ouvert aux agents.".encode())
@@ -310,6 +317,10 @@ async def test_it_is_ready_when_it_is_found_by_meaning_too(
     try:
         assert await desk.settled() == {"a.txt": "ready", "vide.txt": "failed"}
         assert len(await desk.rows("select 1 from embedding")) == 1
+        [serving] = await desk.rows(
+            "select model from embedding_generation where state = 'serving'"
+        )
+        assert serving[0] == gateway.encoder.name
     finally:
         await desk.stop()
         await gateway.stop()

@@ -40,10 +40,18 @@ async def active(session: AsyncSession) -> list[Generation]:
     return [Generation(*row) for row in rows]
 
 
+def usable(gateway: Gateway, generation: Generation) -> bool:
+    """Whether questions can still be encoded as its vectors were: its model is in the catalogue."""
+    known = gateway.catalogue.get(generation.model)
+    return known is not None and known.kind == "embedding"
+
+
 async def begin(database: Database, gateway: Gateway, model: str) -> Generation:
     """Begin vectors of another model; the first of all serve at once.
 
-    One that was being filled with another model is given up. The same model again is gone on with.
+    So do those that come after a model which is gone from the catalogue: no question could be
+    compared with its vectors any more. One that was being filled with another model is given up.
+    The same model again is gone on with.
 
     Raises:
         ChappeError: `unknown_embedding_model` (404), or the model can't be used.
@@ -62,7 +70,12 @@ async def begin(database: Database, gateway: Gateway, model: str) -> Generation:
         await session.execute(
             text("update embedding_generation set state = 'retired' where state = 'filling'")
         )
-        state: State = "filling" if any(g.state == "serving" for g in there) else "serving"
+        serves = any(g.state == "serving" and usable(gateway, g) for g in there)
+        state: State = "filling" if serves else "serving"
+        if not serves:
+            await session.execute(
+                text("update embedding_generation set state = 'retired' where state = 'serving'")
+            )
         result = await session.execute(
             text("""
                 insert into embedding_generation (model, dimensions, state, serving_at)

@@ -122,7 +122,11 @@ async def fill_generation(
 
 async def _active(database: Database, gateway: Gateway) -> list[Generation]:
     async with database.session() as session:
-        there = await generations.active(session)
+        there = [
+            generation
+            for generation in await generations.active(session)
+            if generations.usable(gateway, generation)
+        ]
     if there or gateway.encoder is None:
         return there
     return [await generations.begin(database, gateway, gateway.encoder.name)]
