@@ -9,7 +9,8 @@ import pytest
 import support
 
 QUIET = {"CHAPPE_EMBEDDED_CHAT": "false", "CHAPPE_EMBEDDED_ENCODER": "false"}
-FILES = 80
+# More than are read between two lines of the progress, so that the kill comes in the middle.
+FILES = 150
 
 
 @pytest.fixture
