@@ -14,12 +14,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 import support
 from chappe.core.database import Database, migrate
 from chappe.core.embedded_postgres import EmbeddedPostgres
 from gateway_tower import Tower, tower
+
+# How long an example takes is the machine's affair, and no test's.
+settings.register_profile("chappe", deadline=None)
+settings.load_profile("chappe")
 
 _TOGETHER = {
     "tests/browser/test_admin.py": "administered",
