@@ -74,6 +74,9 @@ async def receive(
             if item.load_id is not None:
                 if known.load_id == item.load_id:  # this load goes on after an interruption
                     outcome = "added" if known.versions == 1 else "changed"
+                elif known.state == "failed":
+                    await loads.count_unread(session, item.load_id, known.id, size)
+                    return known.id, outcome
                 await loads.count(session, item.load_id, outcome, size)
             return known.id, outcome
     document_id = uuid.uuid4() if known is None else known.id
@@ -121,6 +124,7 @@ async def _write(
 @dataclass(frozen=True, slots=True)
 class _Known:
     id: uuid.UUID
+    state: str
     load_id: int | None
     digest: str | None
     versions: int
@@ -136,7 +140,8 @@ async def _known(session: AsyncSession, item: Incoming, external_id: str) -> _Kn
         raise ChappeError("unknown_collection", 404, name="")
     result = await session.execute(
         text("""
-            select d.id, d.source, d.load_id, v.content_hash, coalesce(v.number, 0) as versions
+            select d.id, d.source, d.state, d.load_id, v.content_hash,
+                coalesce(v.number, 0) as versions
             from document d left join document_version v on v.document_id = d.id
             where d.collection_id = :collection and d.external_id = :name
             order by v.number desc limit 1
@@ -148,7 +153,7 @@ async def _known(session: AsyncSession, item: Incoming, external_id: str) -> _Kn
         return None
     if row.source != item.source:
         raise ChappeError("external_id_kept", 409, name=item.name[:_NAME_CHARS])
-    return _Known(row.id, row.load_id, row.content_hash, row.versions)
+    return _Known(row.id, row.state, row.load_id, row.content_hash, row.versions)
 
 
 async def _latest(session: AsyncSession, document_id: uuid.UUID) -> str | None:

@@ -92,6 +92,20 @@ async def count(session: AsyncSession, load_id: int, outcome: Outcome, size: int
     )
 
 
+async def count_unread(
+    session: AsyncSession, load_id: int, document_id: uuid.UUID, size: int
+) -> None:
+    """One more was found, as it was when it could not be read: this load tells that again."""
+    await session.execute(
+        text("update document set load_id = :load where id = :id"),
+        {"load": load_id, "id": document_id},
+    )
+    await session.execute(
+        text("update load set found = found + 1, bytes = bytes + :size where id = :id"),
+        {"id": load_id, "size": size},
+    )
+
+
 async def state_of(session: AsyncSession, document_id: uuid.UUID) -> DocumentState:
     """A document's state."""
     state: DocumentState | None = await session.scalar(
