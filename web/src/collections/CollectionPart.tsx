@@ -66,7 +66,7 @@ export function CollectionPart({ collection, heading, onSaid }: Props) {
       <p className="hint">
         {t(`collections.level.${collection.level}`)} ·{" "}
         {t(collection.public ? "collections.everybody" : "collections.restricted")} ·{" "}
-        {t(`collections.role.${collection.role}`)}
+        {t("collections.youMay", { what: t(`collections.role.${collection.role}`) })}
       </p>
       {mayEdit && <UploadArea slug={collection.slug} onSaid={onSaid} />}
       <h3>{t("collections.documents")}</h3>

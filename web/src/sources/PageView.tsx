@@ -51,29 +51,31 @@ export function PageView({ place, pages, cited }: Props) {
 
   return (
     <div className="page-view" data-testid="page-view">
-      <div className="page-view__bar">
-        <Button
-          type="button"
-          variant="bordered"
-          size="small"
-          aria-disabled={at === 0}
-          data-testid="page-before"
-          onClick={() => go(-1)}
-        >
-          {t("pages.before")}
-        </Button>
-        <p role="status">{t("pages.at", { number, count: pages.length })}</p>
-        <Button
-          type="button"
-          variant="bordered"
-          size="small"
-          aria-disabled={at === pages.length - 1}
-          data-testid="page-after"
-          onClick={() => go(1)}
-        >
-          {t("pages.after")}
-        </Button>
-      </div>
+      {pages.length > 1 && (
+        <div className="page-view__bar">
+          <Button
+            type="button"
+            variant="bordered"
+            size="small"
+            aria-disabled={at === 0}
+            data-testid="page-before"
+            onClick={() => go(-1)}
+          >
+            {t("pages.before")}
+          </Button>
+          <p role="status">{t("pages.at", { number, count: pages.length })}</p>
+          <Button
+            type="button"
+            variant="bordered"
+            size="small"
+            aria-disabled={at === pages.length - 1}
+            data-testid="page-after"
+            onClick={() => go(1)}
+          >
+            {t("pages.after")}
+          </Button>
+        </div>
+      )}
       {page.text === "ocr" && (
         <p className="hint">
           {t("pages.recognised", {
